@@ -1,0 +1,77 @@
+/** The plain data and the interfaces that rooms exchange, so that no room has to import another. */
+
+/** What a box can run on. */
+export type EngineName = 'kvm' | 'hvf' | 'uml' | 'tcg';
+
+/** Guest architectures, by Node's names. */
+export type Architecture = 'x64' | 'arm64';
+
+/** What a kernel was built for: user-mode Linux, or QEMU's machines. */
+export type KernelFlavor = 'uml' | 'vm';
+
+/** A guest kernel on this host's disk. */
+export interface Kernel {
+  readonly flavor: KernelFlavor;
+  readonly arch: Architecture;
+  /** `own`: built by `boxlite kernel build`. `distribution`: as the distribution packages it. */
+  readonly origin: 'own' | 'distribution';
+  /** As `uname -r` would print it, for people. */
+  readonly version: string;
+  /** Absolute path of the executable (uml) or of the bzImage (vm). */
+  readonly path: string;
+  /** Absolute paths of modules the agent must insert, in this order. Empty for own kernels. */
+  readonly modules: readonly string[];
+  /** UML's seccomp mode, which is three to ten times faster than ptrace. False for `vm`. */
+  readonly seccomp: boolean;
+  /** Whether it brings up more than one processor. */
+  readonly smp: boolean;
+  /** Changes whenever the kernel's file or modules do: a cache key. */
+  readonly id: string;
+}
+
+/** A host file the VMM opens, under the name it has inside the jail. */
+export interface PlanFile {
+  readonly hostPath: string;
+  /** Absolute, neutral (it shows in the guest's command line) and unique in the plan. */
+  readonly inside: string;
+  readonly writable: boolean;
+}
+
+/** One VMM invocation as plain data, before and after the jail wraps it. */
+export interface LaunchPlan {
+  readonly executable: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly files: readonly PlanFile[];
+  /** Host descriptors inherited after the wire, which is descriptor 3: the first one here is 4. */
+  readonly descriptors: readonly number[];
+}
+
+/** How a program ended. One of the two is null. */
+export interface ProcessExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** A finished host command. */
+export interface CommandResult extends ProcessExit {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Options of a host command. */
+export interface CommandOptions {
+  readonly cwd?: string;
+  /** Replaces the environment entirely. Default: only `PATH`, `HOME` and `LANG=C.UTF-8`. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Called with each line of stdout and stderr as it arrives. */
+  readonly onLine?: (line: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Runs host programs; only the process room implements it. The result of a failed command is a result. */
+export type RunCommand = (
+  command: string,
+  args: readonly string[],
+  options?: CommandOptions,
+) => Promise<CommandResult>;
