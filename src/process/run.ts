@@ -1,0 +1,125 @@
+/** Runs a host program to its end and collects what it printed. No shell is ever involved. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { programPath, userHome } from '../base/env.ts';
+import { BoxliteError, systemCode } from '../base/errors.ts';
+import type { CommandOptions, CommandResult, RunCommand } from '../spec/parts.ts';
+import { LineSplitter, Tail } from './output.ts';
+
+/** Of each stream the last this many bytes are kept: enough for any message, not for a flood. */
+export const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
+/** How long a cancelled program may take to end by itself before it is killed. */
+const GRACE_MS = 2_000;
+
+/**
+ * Runs `command` to its end. A failure of the program is a result, not an error.
+ *
+ * @throws BoxliteError `Config` if there is no such program, `Engine` if it could not be started.
+ * @throws the signal's reason once a cancelled program, with its whole process group, has ended.
+ */
+export const runCommand: RunCommand = async (
+  command,
+  args,
+  options: CommandOptions & { readonly input?: string } = {},
+) => {
+  options.signal?.throwIfAborted();
+  const child = spawn(command, args, {
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    env: { ...(options.env ?? defaultEnvironment()) },
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    // A process group of its own, so that cancelling reaches the children too.
+    detached: true,
+  });
+  const stdout = collect(child.stdout, options.onLine);
+  const stderr = collect(child.stderr, options.onLine);
+  feed(child, options.input);
+  const unwatch = killOnAbort(child, options.signal);
+  try {
+    const exit = await ended(child, command, options);
+    if (options.signal?.aborted) {
+      // The leader has ended; what it left behind in its group goes too.
+      killGroup(child, 'SIGKILL');
+      options.signal.throwIfAborted();
+    }
+    return { ...exit, stdout: stdout.finish(), stderr: stderr.finish() };
+  } finally {
+    unwatch();
+  }
+};
+
+function defaultEnvironment(): Record<string, string> {
+  return { PATH: programPath(), HOME: userHome(), LANG: 'C.UTF-8' };
+}
+
+function collect(stream: Readable | null, onLine: CommandOptions['onLine']) {
+  const tail = new Tail(OUTPUT_BYTES_MAX);
+  const lines = onLine === undefined ? null : new LineSplitter(onLine);
+  stream?.on('data', (chunk: Buffer) => {
+    tail.push(chunk);
+    lines?.push(chunk);
+  });
+  return {
+    finish(): string {
+      lines?.end();
+      return tail.toString();
+    },
+  };
+}
+
+/** A program may end without reading its input; the broken pipe is then not an error of ours. */
+function feed(child: ChildProcess, input: string | undefined): void {
+  child.stdin?.on('error', () => undefined);
+  if (input !== undefined) child.stdin?.end(input);
+}
+
+function ended(
+  child: ChildProcess,
+  command: string,
+  options: CommandOptions,
+): Promise<Pick<CommandResult, 'code' | 'signal'>> {
+  const { promise, resolve, reject } =
+    Promise.withResolvers<Pick<CommandResult, 'code' | 'signal'>>();
+  child.once('error', (error) => reject(startError(error, command, options.cwd)));
+  child.once('close', (code, signal) => resolve({ code, signal }));
+  return promise;
+}
+
+function startError(error: Error, command: string, cwd: string | undefined): BoxliteError {
+  if (systemCode(error) !== 'ENOENT') {
+    return new BoxliteError('Engine', `Cannot run "${command}": ${error.message}`, {
+      cause: error,
+    });
+  }
+  const why =
+    cwd !== undefined && !existsSync(cwd)
+      ? `its working directory "${cwd}" does not exist`
+      : command.includes('/')
+        ? 'there is no such file'
+        : 'it is not installed, or not in PATH';
+  return new BoxliteError('Config', `Cannot run "${command}": ${why}`, { cause: error });
+}
+
+/** Politely, then for good. Returns how to stop watching. */
+function killOnAbort(child: ChildProcess, signal: AbortSignal | undefined): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = () => {
+    killGroup(child, 'SIGTERM');
+    timer = setTimeout(() => killGroup(child, 'SIGKILL'), GRACE_MS);
+  };
+  signal?.addEventListener('abort', onAbort, { once: true });
+  return () => {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  };
+}
+
+function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch (error) {
+    if (systemCode(error) !== 'ESRCH') throw error;
+  }
+}
