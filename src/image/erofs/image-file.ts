@@ -1,0 +1,131 @@
+/**
+ * An EROFS image while it is being written: file contents first, in any number of steps, then the
+ * tree. The image appears under its name only when it is complete and on the disk.
+ */
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Directory, Extent } from '../tree.ts';
+import { BlockFile, cannotWrite } from './block-file.ts';
+import { BLOCK_BYTES, encodeSuperblock } from './format.ts';
+import { layOut, metadataOf } from './layout.ts';
+
+/** Zeros are not written but skipped where this many follow each other, so the file is sparse. */
+const HOLE_BYTES_MIN = 1 << 16;
+const ZEROS = Buffer.alloc(HOLE_BYTES_MIN);
+
+/** The room of one file's content, filled from its start on. */
+export class ContentWriter {
+  readonly extent: Extent;
+  readonly #file: BlockFile;
+  #done = 0;
+
+  constructor(file: BlockFile, extent: Extent) {
+    this.#file = file;
+    this.extent = extent;
+  }
+
+  /** Bytes still expected. */
+  get missing(): number {
+    return this.extent.size - this.#done;
+  }
+
+  /** Appends to the content. The bytes are copied. */
+  async write(bytes: Uint8Array): Promise<void> {
+    if (bytes.length > this.missing) throw new RangeError('more content than was announced');
+    await this.#file.write(bytes, this.extent.block * BLOCK_BYTES + this.#done);
+    this.#done += bytes.length;
+  }
+
+  /** Appends `count` zeros. */
+  async writeZeros(count: number): Promise<void> {
+    if (count > this.missing) throw new RangeError('more content than was announced');
+    if (count >= HOLE_BYTES_MIN) this.#done += count;
+    else await this.write(ZEROS.subarray(0, count));
+  }
+
+  /** Fills the last block. What lies there is visible in a mapping of the file, so it is zeros. */
+  async end(): Promise<void> {
+    if (this.missing > 0) throw new RangeError(`${this.missing} bytes of content are missing`);
+    const { block, size } = this.extent;
+    const rest = -size & (BLOCK_BYTES - 1);
+    await this.#file.write(ZEROS.subarray(0, rest), block * BLOCK_BYTES + size);
+  }
+}
+
+/** A half-made image. Disposing of it before {@link ImageFile.finish} removes every trace of it. */
+export class ImageFile implements AsyncDisposable {
+  readonly #destination: string;
+  readonly #temporary: string;
+  readonly #handle: FileHandle;
+  readonly #file: BlockFile;
+  /** Blocks given out so far. The first is the superblock's. */
+  #blocks = 1;
+  #open = true;
+
+  private constructor(destination: string, temporary: string, handle: FileHandle) {
+    this.#destination = destination;
+    this.#temporary = temporary;
+    this.#handle = handle;
+    this.#file = new BlockFile(handle, destination);
+  }
+
+  /** Starts an image next to `destination`, as `destination.RANDOM.partial`. */
+  static async create(destination: string): Promise<ImageFile> {
+    const temporary = `${destination}.${randomBytes(6).toString('hex')}.partial`;
+    try {
+      return new ImageFile(destination, temporary, await open(temporary, 'wx', 0o644));
+    } catch (cause) {
+      throw cannotWrite(destination, cause);
+    }
+  }
+
+  /** Room for a content of `size` bytes. */
+  content(size: number): ContentWriter {
+    const block = size === 0 ? 0 : this.#blocks;
+    this.#blocks += Math.ceil(size / BLOCK_BYTES);
+    return new ContentWriter(this.#file, { block, size });
+  }
+
+  /** Writes the tree and the superblock, and gives the image its name. */
+  async finish(root: Directory): Promise<void> {
+    const layout = layOut(root, this.#blocks);
+    let offset = layout.firstBlock * BLOCK_BYTES;
+    for (const piece of metadataOf(layout)) {
+      await this.#file.write(piece, offset);
+      offset += piece.length;
+    }
+    await this.#file.write(encodeSuperblock(layout.superblock), 0);
+    await this.#file.drain();
+    try {
+      await this.#handle.sync();
+      await this.#close();
+      await rename(this.#temporary, this.#destination);
+      await syncDirectory(dirname(this.#destination));
+    } catch (cause) {
+      throw cannotWrite(this.#destination, cause);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#close();
+    await rm(this.#temporary, { force: true });
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    // A write under way holds the descriptor; its failure has been or will be reported by finish().
+    await this.#file.drain().catch(() => {});
+    await this.#handle.close();
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

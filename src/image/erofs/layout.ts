@@ -1,0 +1,247 @@
+/**
+ * Decides where every inode and directory goes, then gives the bytes. Pure.
+ *
+ *     block 0        superblock
+ *     data area      file contents, each from a block boundary on, already written as they came
+ *     directories    full blocks of directories larger than what goes inline
+ *     metadata       inodes, each followed by its extended attributes and, for symbolic links and
+ *                    directories, by the last part of the content ("inline tail")
+ *
+ * The data comes first because the sizes of the rest are known only when everything has been seen;
+ * that is what lets file contents stream to the disk. An inline tail may not cross a block; the gap
+ * an inode leaves when it moves to the next block is filled by the small inodes that follow.
+ */
+import { BoxliteError } from '../../base/errors.ts';
+import type { ByteString, Directory, Node } from '../tree.ts';
+import { bytesOf } from '../tree.ts';
+import { directorySize, encodeDirectory, sortedNames } from './directory-blocks.ts';
+import * as format from './format.ts';
+import { encodeXattrs, xattrBytes } from './xattrs.ts';
+
+const { BLOCK_BYTES, INODE_BYTES, SLOT_BYTES } = format;
+/** A larger tail gets a block of its own: inline it would leave gaps too large to fill. */
+const TAIL_BYTES_MAX = BLOCK_BYTES / 2;
+/** Nothing is at 0: an inode with number 0 looks like a deleted entry to programs. */
+const FIRST_INODE = SLOT_BYTES;
+/** Blocks are counted in 32 bits. */
+const BLOCKS_MAX = 0xffffffff;
+
+interface Placed {
+  readonly node: Node;
+  readonly serial: number;
+  readonly size: number;
+  readonly xattrBytes: number;
+  readonly tailBytes: number;
+  /** First block of the content that is not inline. */
+  readonly location: number;
+  /** Offset in the metadata area. */
+  readonly offset: number;
+  links: number;
+  /** What `..` is, for directories. */
+  readonly parent: Directory;
+  /** The names of a directory, in order. */
+  readonly names: readonly ByteString[];
+}
+
+/** Where everything is. */
+export interface Layout {
+  readonly superblock: format.SuperblockFields;
+  /** First block of what {@link metadataOf} gives. */
+  readonly firstBlock: number;
+  readonly placed: ReadonlyMap<Node, Placed>;
+}
+
+/** Places a whole tree after `dataBlocks` blocks (the superblock's included). */
+export function layOut(root: Directory, dataBlocks: number): Layout {
+  const placer = new Placer(dataBlocks);
+  placer.place(root, root);
+  const pending: Directory[] = [root];
+  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+    pending.push(...placer.placeEntries(at).reverse());
+  }
+  return placer.finish(root, dataBlocks);
+}
+
+class Placer {
+  readonly #placed = new Map<Node, Placed>();
+  #nextBlock: number;
+  #end = FIRST_INODE;
+  /** The gap left last, for inodes small enough. */
+  #gap = { from: 0, to: 0 };
+
+  constructor(dataBlocks: number) {
+    this.#nextBlock = dataBlocks;
+  }
+
+  /** Places the entries of a directory side by side. Returns its directories, in order. */
+  placeEntries(directory: Directory): Directory[] {
+    const own = this.#known(directory);
+    const inner: Directory[] = [];
+    for (const name of own.names) {
+      const node = directory.entries.get(name);
+      if (node === undefined) continue;
+      const before = this.#placed.get(node);
+      if (before !== undefined) before.links++;
+      else this.place(node, directory);
+      if (node.kind === 'directory') {
+        own.links++;
+        inner.push(node);
+      }
+    }
+    return inner;
+  }
+
+  place(node: Node, parent: Directory): void {
+    const names = node.kind === 'directory' ? sortedNames(node.entries.keys()) : [];
+    const size = sizeOf(node, names);
+    const attributes = xattrBytes(node.attributes.xattrs);
+    const tailBytes = tailOf(node, size);
+    this.#placed.set(node, {
+      node,
+      serial: this.#placed.size + 1,
+      size,
+      xattrBytes: attributes,
+      tailBytes,
+      location: this.#locate(node, size, tailBytes),
+      offset: this.#reserve(INODE_BYTES + attributes, tailBytes),
+      links: node.kind === 'directory' ? 2 : 1,
+      parent,
+      names,
+    });
+  }
+
+  finish(root: Directory, firstBlock: number): Layout {
+    const blocks = this.#nextBlock + Math.ceil(this.#end / BLOCK_BYTES);
+    if (blocks > BLOCKS_MAX) {
+      throw new BoxliteError(
+        'Image',
+        `cannot write an image of ${blocks} blocks: EROFS holds 2^32`,
+      );
+    }
+    const superblock = {
+      rootNid: this.#known(root).offset / SLOT_BYTES,
+      inodes: this.#placed.size,
+      blocks,
+      metadataBlock: this.#nextBlock,
+    };
+    return { superblock, firstBlock, placed: this.#placed };
+  }
+
+  #known(node: Node): Placed {
+    const placed = this.#placed.get(node);
+    if (placed === undefined) throw new Error('a directory was entered before it was placed');
+    return placed;
+  }
+
+  /** What i_u holds: the first block of the content, or the device number. */
+  #locate(node: Node, size: number, tailBytes: number): number {
+    if (node.kind === 'file') return node.content.block;
+    if (node.kind === 'character' || node.kind === 'block') {
+      return format.encodeDevice(node.major, node.minor);
+    }
+    const first = this.#nextBlock;
+    this.#nextBlock += Math.ceil((size - tailBytes) / BLOCK_BYTES);
+    return this.#nextBlock === first ? 0 : first;
+  }
+
+  /** Finds room for a head and a tail that stays within one block. */
+  #reserve(headBytes: number, tailBytes: number): number {
+    const bytes = headBytes + tailBytes;
+    const fits = (offset: number) => tailStaysInBlock(offset + headBytes, tailBytes);
+    if (this.#gap.from + bytes <= this.#gap.to && fits(this.#gap.from)) {
+      const offset = this.#gap.from;
+      this.#gap.from = alignSlot(offset + bytes);
+      return offset;
+    }
+    let offset = this.#end;
+    if (!fits(offset)) {
+      offset = alignSlot(alignBlock(offset + headBytes) - headBytes);
+      this.#gap = { from: this.#end, to: offset };
+    }
+    this.#end = alignSlot(offset + bytes);
+    return offset;
+  }
+}
+
+function sizeOf(node: Node, names: readonly ByteString[]): number {
+  if (node.kind === 'directory') return directorySize(names);
+  if (node.kind === 'file') return node.content.size;
+  return node.kind === 'symlink' ? node.target.length : 0;
+}
+
+/** How many bytes of the content go inline. A symbolic link always fits in a block. */
+function tailOf(node: Node, size: number): number {
+  if (node.kind === 'symlink') return size;
+  const tail = node.kind === 'directory' ? size % BLOCK_BYTES : 0;
+  return tail <= TAIL_BYTES_MAX ? tail : 0;
+}
+
+function tailStaysInBlock(offset: number, bytes: number): boolean {
+  return bytes === 0 || (offset % BLOCK_BYTES) + bytes <= BLOCK_BYTES;
+}
+
+function alignSlot(offset: number): number {
+  return Math.ceil(offset / SLOT_BYTES) * SLOT_BYTES;
+}
+
+function alignBlock(offset: number): number {
+  return Math.ceil(offset / BLOCK_BYTES) * BLOCK_BYTES;
+}
+
+/** Everything after the data area: first the directories' blocks, then the metadata, in pieces. */
+export function* metadataOf(layout: Layout): Generator<Buffer> {
+  for (const placed of layout.placed.values()) {
+    const bytes = placed.size - placed.tailBytes;
+    if (placed.node.kind !== 'directory' || bytes === 0) continue;
+    yield contentOf(layout, placed).subarray(0, bytes);
+    yield padding(bytes);
+  }
+  let end = 0;
+  for (const placed of [...layout.placed.values()].sort((a, b) => a.offset - b.offset)) {
+    if (placed.offset > end) yield Buffer.alloc(placed.offset - end);
+    const bytes = encodeNode(layout, placed);
+    yield bytes;
+    end = placed.offset + bytes.length;
+  }
+  yield padding(end);
+}
+
+/** Zeros up to the next block. */
+function padding(length: number): Buffer {
+  return Buffer.alloc(alignBlock(length) - length);
+}
+
+function encodeNode(layout: Layout, placed: Placed): Buffer {
+  const { node, tailBytes } = placed;
+  const head = INODE_BYTES + placed.xattrBytes;
+  const bytes = Buffer.alloc(head + tailBytes);
+  format.encodeInode(bytes, 0, {
+    kind: node.kind,
+    attributes: node.attributes,
+    layout: tailBytes > 0 ? format.LAYOUT_INLINE : format.LAYOUT_PLAIN,
+    size: placed.size,
+    links: placed.links,
+    location: placed.location,
+    xattrBytes: placed.xattrBytes,
+    serial: placed.serial,
+  });
+  if (placed.xattrBytes > 0) encodeXattrs(node.attributes.xattrs).copy(bytes, INODE_BYTES);
+  if (tailBytes > 0) contentOf(layout, placed).copy(bytes, head, placed.size - tailBytes);
+  return bytes;
+}
+
+/** The content of a directory or symbolic link. */
+function contentOf(layout: Layout, placed: Placed): Buffer {
+  const { node } = placed;
+  if (node.kind === 'symlink') return bytesOf(node.target);
+  if (node.kind !== 'directory') throw new Error(`a ${node.kind} has no content in the metadata`);
+  const entries = placed.names.map((name) => entryOf(layout, placed, node, name));
+  return encodeDirectory(entries, placed.size);
+}
+
+function entryOf(layout: Layout, placed: Placed, directory: Directory, name: ByteString) {
+  const node = name === '..' ? placed.parent : (directory.entries.get(name) ?? directory);
+  const target = layout.placed.get(node);
+  if (target === undefined) throw new Error('an entry was not placed');
+  return { name, nid: target.offset / SLOT_BYTES, type: format.entryType(node.kind) };
+}
