@@ -66,6 +66,8 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Called with each line of stdout and stderr as it arrives. */
   readonly onLine?: (line: string) => void;
+  /** Written to the program's standard input, which is then closed. Default: no input at all. */
+  readonly input?: string;
   readonly signal?: AbortSignal;
 }
 
