@@ -1,0 +1,50 @@
+/* The agent's state: one wire, its streams, and what the loop waits for. */
+#ifndef AGENT_H
+#define AGENT_H
+
+#include <stdint.h>
+
+#include "json.h"
+#include "stream.h"
+#include "wire.h"
+
+/* Something the loop polls. Embedded in its owner, who adds and removes it. */
+struct source {
+    int fd;
+    /* poll() events; 0 while it should be left alone. */
+    short wanted;
+    /* Makes DATA for the wire: left alone while the wire is blocked. */
+    int feeds_wire;
+    void (*ready)(struct source *source, short events);
+    void *owner;
+};
+
+struct agent {
+    struct wire wire;
+    struct streams streams;
+    /* The box's root is mounted, and commands can run. */
+    int booted;
+};
+
+extern struct agent agent;
+
+void source_add(struct source *source);
+void source_remove(struct source *source);
+
+/* Answers a request with REJECT. `message` is quoted. */
+void reject(uint32_t stream, const char *code, const char *message);
+
+/* Services, called with their OPEN request. */
+void boot_open(uint32_t id, const struct json *request);
+void shutdown_open(uint32_t id);
+void exec_open(uint32_t id, const struct json *request);
+
+/* A child ended, as waitpid() told it. */
+void exec_reaped(int pid, int status);
+
+/* Inserts the modules the initramfs brings, in their order. */
+void boot_modules(void);
+/* Ends all processes and leaves the disks clean. */
+void boot_undo(void);
+
+#endif

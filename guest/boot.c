@@ -1,0 +1,191 @@
+/* From an initramfs to a box: modules, disks, the root file system, the clock, the random pool; and back. */
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "power.h"
+#include "process.h"
+
+/* From linux/module.h: the file is compressed, and the kernel unpacks it. */
+#define MODULE_COMPRESSED 4
+#define MODULES_MAX 64
+#define SEED_BYTES 32
+/* From linux/random.h, which a C library of its own does not bring. */
+#define RNDADDENTROPY _IOW('R', 0x03, int[2])
+
+/* The directories are made by the initramfs, so that no system call is spent on them. */
+struct mount_step {
+    const char *source;
+    const char *target;
+    const char *type;
+    unsigned long flags;
+    const char *options;
+};
+
+/* Inodes are set up when they are first used; zeroing their tables in the background would fill the sparse file. */
+#define DISK_OPTIONS "noinit_itable,errors=remount-ro"
+#define OVERLAY_OPTIONS "lowerdir=/image,upperdir=/disk/upper,workdir=/disk/work"
+#define QUIET (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+/* What every box has over its root. "/box-dev" is the initramfs's set of device nodes. */
+static const struct mount_step system_mounts[] = {
+    {"proc", "/root/proc", "proc", QUIET, NULL},
+    {"sysfs", "/root/sys", "sysfs", QUIET | MS_RDONLY, NULL},
+    {"/box-dev", "/root/dev", NULL, MS_BIND, NULL},
+    {"devpts", "/root/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"},
+    {"shm", "/root/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"},
+};
+
+void boot_modules(void)
+{
+    char path[32];
+    for (int i = 0; i < MODULES_MAX; i++) {
+        snprintf(path, sizeof path, "/modules/%d", i);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            return;
+        if (syscall(SYS_finit_module, fd, "", 0) != 0 && errno != EEXIST &&
+            syscall(SYS_finit_module, fd, "", MODULE_COMPRESSED) != 0)
+            die("cannot insert module %d", i);
+        close(fd);
+    }
+}
+
+/* Fills `message` and returns -1 if it fails. A missing target is made first. */
+static int do_mount(const struct mount_step *step, char *message, size_t size)
+{
+    if (mount(step->source, step->target, step->type, step->flags, step->options) == 0)
+        return 0;
+    if (errno == ENOENT && mkdir(step->target, 0755) == 0 &&
+        mount(step->source, step->target, step->type, step->flags, step->options) == 0)
+        return 0;
+    snprintf(message, size, "cannot mount %s at %s: %s", step->source, step->target, strerror(errno));
+    return -1;
+}
+
+static int mount_root(const char *image, const char *disk, char *message, size_t size)
+{
+    const struct mount_step disks[] = {
+        {image, "/image", "erofs", MS_RDONLY | MS_NODEV, NULL},
+        {disk, "/disk", "ext4", MS_NODEV | MS_NOATIME, DISK_OPTIONS},
+    };
+    const struct mount_step overlay = {"overlay", "/root", "overlay", MS_NODEV, OVERLAY_OPTIONS};
+    for (size_t i = 0; i < sizeof disks / sizeof *disks; i++)
+        if (do_mount(&disks[i], message, size) != 0)
+            return -1;
+    if (mount(overlay.source, overlay.target, overlay.type, overlay.flags, overlay.options) != 0) {
+        /* A fresh disk has no directories yet. */
+        mkdir("/disk/upper", 0755);
+        mkdir("/disk/work", 0755);
+        if (do_mount(&overlay, message, size) != 0)
+            return -1;
+    }
+    for (size_t i = 0; i < sizeof system_mounts / sizeof *system_mounts; i++)
+        if (do_mount(&system_mounts[i], message, size) != 0)
+            return -1;
+    return 0;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Feeds the host's random bytes to the kernel, as bytes that count: without them getrandom() may block. */
+static void add_entropy(const char *hex)
+{
+    struct {
+        int entropy_count;
+        int buf_size;
+        unsigned char bytes[SEED_BYTES];
+    } seed = {.entropy_count = SEED_BYTES * 8, .buf_size = SEED_BYTES};
+    if (strlen(hex) != SEED_BYTES * 2)
+        return;
+    for (int i = 0; i < SEED_BYTES; i++)
+        seed.bytes[i] = (unsigned char)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
+    int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    ioctl(fd, RNDADDENTROPY, &seed);
+    close(fd);
+}
+
+static void set_clock(int64_t milliseconds)
+{
+    struct timespec now = {.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000};
+    if (milliseconds > 0)
+        clock_settime(CLOCK_REALTIME, &now);
+}
+
+static void bring_loopback_up(void)
+{
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    ioctl(fd, SIOCSIFFLAGS, &request);
+    close(fd);
+}
+
+void boot_open(uint32_t id, const struct json *request)
+{
+    char message[512];
+    const char *image = json_text(request, "image", NULL);
+    const char *disk = json_text(request, "disk", NULL);
+    const char *hostname = json_text(request, "hostname", "box");
+    if (agent.booted || image == NULL || disk == NULL) {
+        reject(id, "invalid", agent.booted ? "the box has booted already" : "boot needs image and disk");
+        return;
+    }
+    set_clock(json_number(request, "time", 0));
+    add_entropy(json_text(request, "seed", ""));
+    if (mount_root(image, disk, message, sizeof message) != 0) {
+        reject(id, "mount", message);
+        return;
+    }
+    bring_loopback_up();
+    if (sethostname(hostname, strlen(hostname)) != 0) {
+        reject(id, "hostname", strerror(errno));
+        return;
+    }
+    agent.booted = 1;
+    wire_send_json(&agent.wire, FRAME_ACCEPT, id, 0, "{}");
+    wire_send(&agent.wire, FRAME_END, id, FLAG_FINAL, NULL, 0);
+}
+
+void boot_undo(void)
+{
+    kill_everything();
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+        ;
+    if (!agent.booted)
+        return;
+    umount2("/root", MNT_DETACH);
+    if (umount2("/disk", 0) != 0) {
+        sync();
+        mount(NULL, "/disk", NULL, MS_REMOUNT | MS_RDONLY, NULL);
+    }
+}
+
+void shutdown_open(uint32_t id)
+{
+    boot_undo();
+    wire_send_json(&agent.wire, FRAME_ACCEPT, id, 0, "{}");
+    wire_send(&agent.wire, FRAME_END, id, FLAG_FINAL, NULL, 0);
+    wire_drain(&agent.wire);
+    power_off();
+}

@@ -1,0 +1,369 @@
+import { BoxliteError } from '../base/errors.ts';
+import { decodeHello, decodeJson, decodeRefusal, encodeHello, encodeJson } from './control.ts';
+import { FrameDecoder, type FrameHeader, type FrameSink, violation } from './frame.ts';
+import {
+  CONTROL_BYTES_MAX,
+  FRAME_BYTES_MAX,
+  type FrameTypeName,
+  frameFlags,
+  GUEST_CONTROL_BYTES_MAX,
+  GUEST_WINDOW_BYTES,
+  type Hello,
+  HOST_WINDOW_BYTES,
+  type JsonObject,
+  PORTAL_VERSION,
+  type Refusal,
+  STREAMS_MAX,
+} from './messages.ts';
+import { PortalStream, type StreamHandlers, type StreamOwner } from './stream.ts';
+
+/** Where a channel's frames go. An engine's transport, a socket, or a test's array. */
+export interface FrameLink {
+  /** Takes one frame. Never refuses; {@link writable} says when to hold back. */
+  send(name: FrameTypeName, stream: number, flags: number, payload: Uint8Array): void;
+  /** False while DATA should wait; {@link Channel.flush} is called when that is over. */
+  readonly writable: boolean;
+  /** Bytes handed over that have not left: grows when the other side does not read. */
+  readonly backlog: number;
+  /** The guest took this many pieces from the mailbox. Absent where there is no mailbox. */
+  mailboxTaken?(pieces: number): void;
+}
+
+/** What a channel tells its user. */
+export interface ChannelEvents {
+  /** Both sides have said HELLO and agree on a version. */
+  ready?(peer: Hello): void;
+  /** The other side wants a service. Without this handler, asking is a breach of the protocol. */
+  open?(stream: PortalStream, request: JsonObject): StreamHandlers;
+  /** The last call: everything has been told that it failed. */
+  failed?(reason: BoxliteError): void;
+}
+
+/** Options of a channel. */
+export interface ChannelOptions {
+  /** The host speaks second, and its streams are odd. */
+  readonly role: 'host' | 'guest';
+  readonly link: FrameLink;
+  readonly events: ChannelEvents;
+  /** Told to the other side, for people. */
+  readonly build: string;
+}
+
+/** What a peer that never reads may pile up in control answers before it is given up. */
+const BACKLOG_BYTES_MAX = 4 * 1024 * 1024;
+
+/**
+ * Streams over one pair of byte pipes: a pure state machine between bytes and services.
+ * The first breach of the protocol fails the channel, and with it every stream.
+ */
+export class Channel implements FrameSink, StreamOwner {
+  readonly #role: 'host' | 'guest';
+  readonly #link: FrameLink;
+  readonly #events: ChannelEvents;
+  readonly #build: string;
+  readonly #decoder = new FrameDecoder();
+  readonly #streams = new Map<number, PortalStream>();
+  /** Streams with something to send, in the order of their turns. */
+  readonly #turns = new Set<PortalStream>();
+  /** A control message whose frames are still coming. */
+  #partial: { stream: number; name: FrameTypeName; parts: Uint8Array[]; bytes: number } | null =
+    null;
+  #peer: Hello | null = null;
+  #helloSent = false;
+  #nextId: number;
+  #highestPeerId = 0;
+  #failure: BoxliteError | null = null;
+
+  constructor(options: ChannelOptions) {
+    this.#role = options.role;
+    this.#link = options.link;
+    this.#events = options.events;
+    this.#build = options.build;
+    this.#nextId = options.role === 'host' ? 1 : 2;
+    if (options.role === 'guest') this.#sendHello();
+  }
+
+  /** Why the channel is of no use any more, or null. */
+  get failure(): BoxliteError | null {
+    return this.#failure;
+  }
+
+  /** Feeds what arrived. A breach of the protocol fails the channel. */
+  receive(chunk: Uint8Array): void {
+    if (this.#failure !== null) return;
+    try {
+      this.#decoder.push(chunk, this);
+    } catch (error) {
+      const reason = BoxliteError.is(error) ? error : violation(String(error));
+      this.fail(reason);
+    }
+  }
+
+  /**
+   * Opens a stream and asks for a service on it. Bytes may be written at once.
+   * @throws BoxliteError the channel's failure, or `InvalidState` when too many streams are open.
+   */
+  open(request: JsonObject, handlers: StreamHandlers): PortalStream {
+    const stream = this.attach(handlers);
+    this.#sendMessage('OPEN', stream.id, request);
+    return stream;
+  }
+
+  /** Makes a stream that is not asked for on its own: its id is named in another one's request. */
+  attach(handlers: StreamHandlers): PortalStream {
+    if (this.#failure !== null) throw this.#failure;
+    if (this.#streams.size >= STREAMS_MAX) {
+      throw new BoxliteError(
+        'InvalidState',
+        `Cannot open another stream: ${STREAMS_MAX} are open, wait for one to end`,
+      );
+    }
+    const stream = this.#makeStream(this.#nextId, handlers);
+    this.#nextId += 2;
+    return stream;
+  }
+
+  /** Ends everything, with a reason each waiter is told. */
+  fail(reason: BoxliteError): void {
+    if (this.#failure !== null) return;
+    this.#failure = reason;
+    for (const stream of [...this.#streams.values()]) stream.close(reason);
+    this.#events.failed?.(reason);
+  }
+
+  /** Sends what waits, while the link takes it: one frame a stream and turn. */
+  flush(): void {
+    while (this.#link.writable) {
+      const [stream] = this.#turns;
+      if (stream === undefined) return;
+      this.#turns.delete(stream);
+      const piece = stream.takeForSending(FRAME_BYTES_MAX);
+      if (piece !== null) this.#link.send('DATA', stream.id, 0, piece);
+      if (stream.sendable) this.#turns.add(stream);
+      else stream.finishSending();
+    }
+  }
+
+  // What streams ask of their channel.
+
+  wantsToSend(stream: PortalStream): void {
+    this.#turns.add(stream);
+    this.flush();
+  }
+
+  sendWindow(stream: number, bytes: number): void {
+    this.#send('WINDOW', stream, u32(bytes));
+  }
+
+  sendControl(stream: number, message: JsonObject): void {
+    this.#sendMessage('CONTROL', stream, message);
+  }
+
+  sendReset(stream: number, refusal: Refusal): void {
+    this.#send('RESET', stream, encodeJson({ ...refusal }));
+  }
+
+  sendEnd(stream: number): void {
+    this.#send('END', stream, new Uint8Array(0));
+  }
+
+  /** Accepts a stream the other side opened. */
+  accept(stream: PortalStream, answer: JsonObject): void {
+    this.#send('ACCEPT', stream.id, encodeJson(answer));
+  }
+
+  forget(stream: PortalStream): void {
+    this.#streams.delete(stream.id);
+    this.#turns.delete(stream);
+  }
+
+  // What the decoder finds.
+
+  data(id: number, piece: Uint8Array): void {
+    this.#requireHello('DATA');
+    this.#find(id)?.receiveData(piece);
+  }
+
+  frame(header: FrameHeader, payload: Uint8Array): void {
+    if (this.#failure !== null) return;
+    if (header.name !== 'HELLO') this.#requireHello(header.name);
+    if ((header.flags & frameFlags.MAILBOX) !== 0) {
+      throw violation('the mailbox goes from the host to the guest only');
+    }
+    const message = this.#joinParts(header, payload);
+    if (message !== null) this.#dispatch(header, message);
+  }
+
+  #dispatch(header: FrameHeader, payload: Uint8Array): void {
+    switch (header.name) {
+      case 'HELLO':
+        return this.#receiveHello(payload);
+      case 'OPEN':
+        return this.#receiveOpen(header.stream, payload);
+      case 'WINDOW':
+        return this.#receiveWindow(header.stream, readU32(payload));
+      case 'PING':
+        return this.#receivePing(payload);
+      case 'PONG':
+      case 'DATA':
+        return;
+      case 'GOAWAY':
+        return this.fail(new BoxliteError('Portal', decodeRefusal(payload).message));
+      default:
+        return this.#toStream(header, payload);
+    }
+  }
+
+  #toStream(header: FrameHeader, payload: Uint8Array): void {
+    const stream = this.#find(header.stream);
+    // A stream that was closed here while this frame was under way.
+    if (stream === undefined) return;
+    switch (header.name) {
+      case 'ACCEPT':
+        stream.receiveAccept(decodeJson(payload));
+        break;
+      case 'REJECT':
+      case 'RESET': {
+        const { code, message } = decodeRefusal(payload);
+        const kind = header.name === 'REJECT' ? 'Run' : 'Portal';
+        stream.close(new BoxliteError(kind, message, { cause: { code } }));
+        break;
+      }
+      case 'END':
+        stream.receiveEnd();
+        break;
+      case 'CONTROL':
+        stream.receiveControl(decodeJson(payload));
+        break;
+    }
+    if ((header.flags & frameFlags.FINAL) !== 0) stream.close(null);
+  }
+
+  #receiveHello(payload: Uint8Array): void {
+    if (this.#peer !== null) throw violation('HELLO twice');
+    const peer = decodeHello(payload);
+    if (peer.min > PORTAL_VERSION || peer.max < PORTAL_VERSION) {
+      throw new BoxliteError(
+        'Portal',
+        `The agent "${peer.build}" speaks portal versions ${peer.min} to ${peer.max}, and this ` +
+          `program speaks ${PORTAL_VERSION}: stop the box with the program that started it`,
+      );
+    }
+    this.#peer = peer;
+    if (!this.#helloSent) this.#sendHello();
+    this.#events.ready?.(peer);
+  }
+
+  #receivePing(payload: Uint8Array): void {
+    if (this.#link.backlog > BACKLOG_BYTES_MAX) {
+      throw violation('it asks and does not read the answers');
+    }
+    this.#send('PONG', 0, payload);
+  }
+
+  #receiveOpen(id: number, payload: Uint8Array): void {
+    const mine = this.#nextId % 2;
+    if (id % 2 === mine) throw violation(`OPEN of stream ${id}, which is not the sender's to open`);
+    if (id <= this.#highestPeerId) throw violation(`OPEN of stream ${id} twice`);
+    if (this.#events.open === undefined) throw violation('OPEN where nothing is offered');
+    if (this.#streams.size >= STREAMS_MAX) throw violation(`more than ${STREAMS_MAX} streams`);
+    this.#highestPeerId = id;
+    const request = decodeJson(payload);
+    const late: { handlers: StreamHandlers } = { handlers: {} };
+    const stream = this.#makeStream(id, {
+      data: (piece) => late.handlers.data?.(piece),
+      end: () => late.handlers.end?.(),
+      control: (message) => late.handlers.control?.(message),
+      closed: (reason) => late.handlers.closed?.(reason),
+    });
+    late.handlers = this.#events.open(stream, request);
+  }
+
+  #receiveWindow(id: number, amount: number): void {
+    if (id !== 0) return this.#find(id)?.receiveWindow(amount);
+    if (this.#link.mailboxTaken === undefined) throw violation('WINDOW on stream 0');
+    this.#link.mailboxTaken(amount);
+  }
+
+  /** The stream, undefined if it has been closed. An id never used is a breach. */
+  #find(id: number): PortalStream | undefined {
+    const stream = this.#streams.get(id);
+    if (stream !== undefined) return stream;
+    const known = id % 2 === this.#nextId % 2 ? id < this.#nextId : id <= this.#highestPeerId;
+    if (!known) throw violation(`a frame for stream ${id}, which was never opened`);
+    return undefined;
+  }
+
+  #joinParts(header: FrameHeader, payload: Uint8Array): Uint8Array | null {
+    const partial = this.#partial;
+    const more = (header.flags & frameFlags.MORE) !== 0;
+    if (partial === null && !more) return payload;
+    const parts = partial ?? { stream: header.stream, name: header.name, parts: [], bytes: 0 };
+    if (parts.stream !== header.stream || parts.name !== header.name) {
+      throw violation(`${header.name} in the middle of a longer ${parts.name}`);
+    }
+    parts.parts.push(payload);
+    parts.bytes += payload.length;
+    const limit = this.#role === 'host' ? GUEST_CONTROL_BYTES_MAX : CONTROL_BYTES_MAX;
+    if (parts.bytes > limit) throw violation(`a control message of more than ${limit} bytes`);
+    this.#partial = more ? parts : null;
+    return more ? null : Buffer.concat(parts.parts);
+  }
+
+  #makeStream(id: number, handlers: StreamHandlers): PortalStream {
+    const window = { in: this.#ownWindow(), out: this.#peer?.window ?? GUEST_WINDOW_BYTES };
+    const stream = new PortalStream(id, this, handlers, window);
+    this.#streams.set(id, stream);
+    return stream;
+  }
+
+  #ownWindow(): number {
+    return this.#role === 'host' ? HOST_WINDOW_BYTES : GUEST_WINDOW_BYTES;
+  }
+
+  #requireHello(name: FrameTypeName): void {
+    if (this.#peer === null) throw violation(`${name} before HELLO`);
+  }
+
+  #sendHello(): void {
+    this.#helloSent = true;
+    const hello: Hello = {
+      min: PORTAL_VERSION,
+      max: PORTAL_VERSION,
+      window: this.#ownWindow(),
+      build: this.#build,
+    };
+    this.#send('HELLO', 0, encodeHello(hello));
+  }
+
+  /** Sends a JSON message, in several frames if it must be. */
+  #sendMessage(name: 'OPEN' | 'CONTROL', stream: number, message: JsonObject): void {
+    let rest = encodeJson(message);
+    if (rest.length > CONTROL_BYTES_MAX) {
+      throw new BoxliteError(
+        'InvalidArgument',
+        `The request has ${rest.length} bytes, at most ${CONTROL_BYTES_MAX} can be sent`,
+      );
+    }
+    while (rest.length > FRAME_BYTES_MAX) {
+      this.#send(name, stream, rest.subarray(0, FRAME_BYTES_MAX), frameFlags.MORE);
+      rest = rest.subarray(FRAME_BYTES_MAX);
+    }
+    this.#send(name, stream, rest);
+  }
+
+  #send(name: FrameTypeName, stream: number, payload: Uint8Array, flags = 0): void {
+    if (this.#failure !== null) return;
+    this.#link.send(name, stream, flags, payload);
+  }
+}
+
+function u32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value, true);
+  return bytes;
+}
+
+function readU32(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
+}
