@@ -19,11 +19,7 @@ const GRACE_MS = 2_000;
  * @throws BoxliteError `Config` if there is no such program, `Engine` if it could not be started.
  * @throws the signal's reason once a cancelled program, with its whole process group, has ended.
  */
-export const runCommand: RunCommand = async (
-  command,
-  args,
-  options: CommandOptions & { readonly input?: string } = {},
-) => {
+export const runCommand: RunCommand = async (command, args, options = {}) => {
   options.signal?.throwIfAborted();
   const child = spawn(command, args, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),

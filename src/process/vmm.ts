@@ -1,0 +1,85 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+import { BoxliteError } from '../base/errors.ts';
+import type { LaunchPlan, ProcessExit } from '../spec/parts.ts';
+
+/** What is kept of a console: enough for a kernel's last words. */
+const CONSOLE_BYTES_MAX = 64 * 1024;
+
+/** A VMM that has been started: its wire, its console, its end. */
+export class VmmProcess {
+  /** The host's end of the wire. */
+  readonly wire: Socket;
+  /** Resolves when the process is gone; never rejects. */
+  readonly exited: Promise<ProcessExit>;
+  readonly pid: number;
+  readonly #child: ChildProcess;
+  readonly #console: Uint8Array[] = [];
+  #consoleBytes = 0;
+
+  private constructor(child: ChildProcess, pid: number) {
+    this.#child = child;
+    this.pid = pid;
+    this.wire = child.stdio[3] as Socket;
+    this.exited = new Promise((resolve) => {
+      child.once('close', (code, signal) => resolve({ code, signal }));
+    });
+    for (const stream of [child.stdout, child.stderr]) this.#keep(stream);
+  }
+
+  /**
+   * Starts a VMM. It is in a session of its own, so that a Ctrl-C in the terminal is the owner's to handle.
+   * @throws BoxliteError `Engine` if the program cannot be executed.
+   */
+  static start(plan: LaunchPlan): Promise<VmmProcess> {
+    const child = spawn(plan.executable, plan.args, {
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...plan.descriptors],
+      env: { ...plan.env },
+      detached: true,
+    });
+    return new Promise((resolve, reject) => {
+      child.once('error', (cause) =>
+        reject(
+          new BoxliteError('Engine', `Cannot execute "${plan.executable}": ${cause.message}`, {
+            cause,
+          }),
+        ),
+      );
+      if (child.pid !== undefined) resolve(new VmmProcess(child, child.pid));
+    });
+  }
+
+  /** The console's last bytes as text, safe to show. */
+  get consoleTail(): string {
+    return Buffer.concat(this.#console).toString('utf8');
+  }
+
+  /** Whether a running VMM keeps this program from ending. */
+  keepAlive(on: boolean): void {
+    const method = on ? 'ref' : 'unref';
+    this.#child[method]();
+    this.wire[method]();
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      if (stream !== null) (stream as Socket)[method]();
+    }
+  }
+
+  /** Ends it now, and everything it started with it: they share a pid namespace. Idempotent. */
+  kill(): Promise<ProcessExit> {
+    this.keepAlive(true);
+    this.#child.kill('SIGKILL');
+    return this.exited;
+  }
+
+  #keep(stream: Readable | null): void {
+    stream?.on('data', (chunk: Uint8Array) => {
+      this.#console.push(chunk);
+      this.#consoleBytes += chunk.length;
+      while (this.#consoleBytes > CONSOLE_BYTES_MAX && this.#console.length > 1) {
+        this.#consoleBytes -= this.#console.shift()?.length ?? 0;
+      }
+    });
+    stream?.on('error', () => undefined);
+  }
+}
