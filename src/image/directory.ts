@@ -43,14 +43,14 @@ async function checkPlaces(directory: string, destination: string): Promise<void
   if (!found?.isDirectory()) {
     throw new BoxliteError(
       'InvalidArgument',
-      `cannot make an image of "${directory}": expected a directory that exists`,
+      `Cannot make an image of "${directory}": expected a directory that exists`,
     );
   }
   const inner = join(await realpath(dirname(destination)), basename(destination));
   if (inner.startsWith((await realpath(directory)).replace(/\/*$/, sep))) {
     throw new BoxliteError(
       'InvalidArgument',
-      `cannot make an image of "${directory}" inside itself, at "${destination}"`,
+      `Cannot make an image of "${directory}" inside itself, at "${destination}"`,
     );
   }
 }
@@ -137,7 +137,7 @@ class Walk {
 
   /** Copies a file's content into the image. */
   async #copy(path: ByteString, size: number): Promise<Extent> {
-    const content = this.#image.content(size);
+    const content = this.#image.fill(this.#image.reserve(size));
     if (size === 0) return content.extent;
     await using file = await this.#attempt(path, (at) =>
       open(at, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK),
@@ -184,7 +184,7 @@ function deviceNumbers(rdev: bigint): { major: number; minor: number } {
 function unreadable(path: ByteString, why: string, cause: unknown): BoxliteError {
   return new BoxliteError(
     'Image',
-    `cannot read ${display(path)} for an image: ${why}; make it readable, or leave it out`,
+    `Cannot read ${display(path)} for an image: ${why}; make it readable, or leave it out`,
     { cause },
   );
 }

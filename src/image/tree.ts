@@ -1,3 +1,4 @@
+// pure
 /**
  * A file system as plain data: what the layers of an image, or a directory, come to, before it is
  * written as an EROFS image.
@@ -8,6 +9,7 @@
  *
  * A file with several hard links is one node found under several names.
  */
+import { printable } from './json-document.ts';
 
 /** One character of code 0..255 for each byte. */
 export type ByteString = string;
@@ -79,7 +81,7 @@ export function byteStringOf(bytes: Uint8Array): ByteString {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }
 
-/** A byte string as people read it: UTF-8 where it is, quoted. */
+/** A byte string as people read it: UTF-8 where it is, bounded, quoted. */
 export function display(text: ByteString): string {
-  return JSON.stringify(bytesOf(text).toString('utf8'));
+  return JSON.stringify(printable(bytesOf(text).toString('utf8')));
 }

@@ -72,7 +72,7 @@ export class BlockFile {
 
 /** What a failed write of an image disk is called. */
 export function cannotWrite(path: string, cause: unknown): BoxliteError {
-  const message = `cannot write the image disk "${path}": ${messageOf(cause)}`;
+  const message = `Cannot write the image disk "${path}": ${messageOf(cause)}`;
   return new BoxliteError('Storage', `${message}; make room or choose another directory`, {
     cause,
   });

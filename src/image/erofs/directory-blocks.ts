@@ -1,3 +1,4 @@
+// pure
 /**
  * The content of an EROFS directory: blocks, each an array of entries and then their names. All
  * entries, `.` and `..` among them, are in byte order, which the kernel's binary search relies on.

@@ -1,3 +1,4 @@
+// pure
 /**
  * The EROFS on-disk structures we write, as in Linux's fs/erofs/erofs_fs.h (6.1). Little-endian.
  * Uncompressed, one device, extended inodes only: a compact inode has no time of its own.

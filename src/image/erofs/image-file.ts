@@ -33,7 +33,9 @@ export class ContentWriter {
   /** Appends to the content. The bytes are copied. */
   async write(bytes: Uint8Array): Promise<void> {
     if (bytes.length > this.missing) throw new RangeError('more content than was announced');
-    await this.#file.write(bytes, this.extent.block * BLOCK_BYTES + this.#done);
+    if (!isHole(bytes)) {
+      await this.#file.write(bytes, this.extent.block * BLOCK_BYTES + this.#done);
+    }
     this.#done += bytes.length;
   }
 
@@ -51,6 +53,16 @@ export class ContentWriter {
     const rest = -size & (BLOCK_BYTES - 1);
     await this.#file.write(ZEROS.subarray(0, rest), block * BLOCK_BYTES + size);
   }
+}
+
+/** Whether these are zeros, and enough of them to leave them out. */
+function isHole(bytes: Uint8Array): boolean {
+  if (bytes.length < HOLE_BYTES_MIN) return false;
+  for (let at = 0; at < bytes.length; at += HOLE_BYTES_MIN) {
+    const piece = bytes.subarray(at, at + HOLE_BYTES_MIN);
+    if (ZEROS.compare(piece, 0, piece.length, 0, piece.length) !== 0) return false;
+  }
+  return true;
 }
 
 /** A half-made image. Disposing of it before {@link ImageFile.finish} removes every trace of it. */
@@ -80,11 +92,16 @@ export class ImageFile implements AsyncDisposable {
     }
   }
 
-  /** Room for a content of `size` bytes. */
-  content(size: number): ContentWriter {
+  /** Room for a content of `size` bytes. It is all zeros until it is filled. */
+  reserve(size: number): Extent {
     const block = size === 0 ? 0 : this.#blocks;
     this.#blocks += Math.ceil(size / BLOCK_BYTES);
-    return new ContentWriter(this.#file, { block, size });
+    return { block, size };
+  }
+
+  /** Fills room that was reserved, once. */
+  fill(extent: Extent): ContentWriter {
+    return new ContentWriter(this.#file, extent);
   }
 
   /** Writes the tree and the superblock, and gives the image its name. */

@@ -1,5 +1,6 @@
+// pure
 /**
- * Decides where every inode and directory goes, then gives the bytes. Pure.
+ * Decides where every inode and directory goes, then gives the bytes.
  *
  *     block 0        superblock
  *     data area      file contents, each from a block boundary on, already written as they came

@@ -1,8 +1,9 @@
+// pure
 /** What an EROFS image can hold, checked before a node enters the tree. */
 import { BoxliteError } from '../../base/errors.ts';
 import { type ByteString, display, type Node } from '../tree.ts';
 import { MAJOR_MAX, MINOR_MAX } from './format.ts';
-import { checkXattrs } from './xattrs.ts';
+import { xattrProblem } from './xattrs.ts';
 
 /** EROFS_NAME_LEN, and NAME_MAX of Linux. */
 export const NAME_BYTES_MAX = 255;
@@ -22,11 +23,11 @@ export function checkNode(path: ByteString, node: Node): void {
     outside(permissions, 0o7777, 'mode') ??
     outside(nanoseconds, 999_999_999, 'nanoseconds of the time') ??
     outside(Math.abs(seconds), Number.MAX_SAFE_INTEGER, 'time') ??
-    kindProblem(node);
+    kindProblem(node) ??
+    xattrProblem(xattrs);
   if (problem !== null) {
-    throw new BoxliteError('Image', `cannot put ${display(path)} into an image: ${problem}`);
+    throw new BoxliteError('Image', `Cannot put ${display(path)} into an image: ${problem}`);
   }
-  if (xattrs.length > 0) checkXattrs(xattrs);
 }
 
 function kindProblem(node: Node): string | null {

@@ -1,5 +1,5 @@
+// pure
 /** Extended attributes as EROFS keeps them after an inode: inline, name prefixes as numbers. */
-import { BoxliteError } from '../../base/errors.ts';
 import { type ByteString, bytesOf, display, type Xattr } from '../tree.ts';
 import { XATTR_BYTES_MAX, XATTR_ENTRY_BYTES, XATTR_HEADER_BYTES } from './format.ts';
 
@@ -58,28 +58,21 @@ export function encodeXattrs(xattrs: readonly Xattr[]): Buffer {
   return body;
 }
 
-/**
- * Refuses what the format cannot hold.
- * @throws BoxliteError `Image`
- */
-export function checkXattrs(xattrs: readonly Xattr[]): void {
+/** Why the format cannot hold these attributes, or null if it can. */
+export function xattrProblem(xattrs: readonly Xattr[]): string | null {
   for (const { name, value } of xattrs) {
-    const parts = split(name);
-    if (parts === null || parts.rest.length > NAME_BYTES_MAX || value.length > VALUE_BYTES_MAX) {
-      throw new BoxliteError(
-        'Image',
-        `cannot store the extended attribute ${display(name)} of ${value.length} bytes: EROFS holds ` +
-          `user., trusted., security. and POSIX access lists of up to ${VALUE_BYTES_MAX} bytes`,
+    const rest = split(name)?.rest;
+    if (rest === undefined) return `EROFS has no attributes named ${display(name)}`;
+    if (rest.length > NAME_BYTES_MAX || value.length > VALUE_BYTES_MAX) {
+      return (
+        `its attribute ${display(name)} has ${rest.length} bytes of name and ${value.length} of ` +
+        `value, at most ${NAME_BYTES_MAX} and ${VALUE_BYTES_MAX} are allowed`
       );
     }
   }
   const total = xattrBytes(xattrs);
-  if (total > XATTR_BYTES_MAX) {
-    throw new BoxliteError(
-      'Image',
-      `cannot store ${total} bytes of extended attributes of one file: EROFS holds ${XATTR_BYTES_MAX}`,
-    );
-  }
+  if (total <= XATTR_BYTES_MAX) return null;
+  return `it has ${total} bytes of attributes, at most ${XATTR_BYTES_MAX} are allowed`;
 }
 
 function align4(bytes: number): number {
