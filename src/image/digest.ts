@@ -19,6 +19,11 @@ export function parseDigest(text: string): DigestParts | null {
   return /^[0-9a-f]+$/.test(hex) ? { algorithm, hex } : null;
 }
 
+/** Whether `text` is a digest that can be verified. */
+export function isDigest(text: string): boolean {
+  return parseDigest(text) !== null;
+}
+
 /** The digest of some bytes, with the algorithm that everybody writes. */
 export function sha256Digest(bytes: Uint8Array): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;

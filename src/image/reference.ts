@@ -15,7 +15,7 @@ import {
   PATH_PATTERN,
   TAG_PATTERN,
 } from '../spec/image-name.ts';
-import { parseDigest } from './digest.ts';
+import { isDigest } from './digest.ts';
 
 /** Where an image is, complete: nothing is left to a default. */
 export interface ImageReference {
@@ -120,7 +120,7 @@ function readRemainder(text: string, remainder: string): Omit<WrittenReference, 
       : invalid(text, `the name "${name}" must be lower case`);
   }
   const [, path, tag = null, digest = null] = match;
-  if (digest !== null && parseDigest(digest) === null) {
+  if (digest !== null && !isDigest(digest)) {
     throw invalid(text, 'expected a digest such as "sha256:" and 64 lower-case hexadecimal digits');
   }
   return { path, tag, digest };
