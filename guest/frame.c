@@ -21,6 +21,8 @@ static const char *check_length(const struct frame_rule *rule, const struct fram
 {
     if (header->length > FRAME_BYTES_MAX)
         return "a frame is too long";
+    if ((header->flags & FLAG_MORE) && header->length == 0)
+        return "an empty part of a message";
     if (header->flags & FLAG_MAILBOX)
         return header->length == 8 ? NULL : "a mailbox frame has not 8 bytes";
     switch (rule->payload) {

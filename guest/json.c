@@ -66,17 +66,22 @@ static char *put_utf8(char *out, uint32_t point)
     return out;
 }
 
-/* Reads the four digits after \u, and the second half of a surrogate pair. A NUL is refused. */
+/* Reads the four digits after \u, and the second half of a surrogate pair. A NUL is refused. Half a pair has no UTF-8:
+ * it becomes U+FFFD, as when a JavaScript string is encoded. */
 static int take_unicode(struct reader *reader, uint32_t *point)
 {
     if (!hex4(reader->at, reader->end, point) || *point == 0)
         return 0;
     reader->at += 4;
+    if (*point < 0xd800 || *point >= 0xe000)
+        return 1;
     uint32_t low;
-    if (*point >= 0xd800 && *point < 0xdc00 && reader->end - reader->at >= 6 && reader->at[0] == '\\' &&
-        reader->at[1] == 'u' && hex4(reader->at + 2, reader->end, &low) && low >= 0xdc00 && low < 0xe000) {
+    if (*point < 0xdc00 && reader->end - reader->at >= 6 && reader->at[0] == '\\' && reader->at[1] == 'u' &&
+        hex4(reader->at + 2, reader->end, &low) && low >= 0xdc00 && low < 0xe000) {
         reader->at += 6;
         *point = 0x10000 + ((*point - 0xd800) << 10) + (low - 0xdc00);
+    } else {
+        *point = 0xfffd;
     }
     return 1;
 }
@@ -132,6 +137,8 @@ static int take_number(struct reader *reader, int64_t *number)
     int negative = take(reader, '-');
     int digits = 0;
     int64_t value = 0;
+    if (reader->end - reader->at >= 2 && reader->at[0] == '0' && reader->at[1] >= '0' && reader->at[1] <= '9')
+        return 0;
     while (reader->at < reader->end && *reader->at >= '0' && *reader->at <= '9' && digits < 16) {
         value = value * 10 + (*reader->at++ - '0');
         digits++;

@@ -5,11 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "portal_messages.h" /* JSON_DEPTH_MAX */
+
 enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 /* More than any request needs: 2 000 variables and as many arguments many times over. */
 #define JSON_VALUES_MAX 65536
-#define JSON_DEPTH_MAX 16
 
 /* A value. Its children follow it in the array, an object's as key, value, key, value. */
 struct json {

@@ -1,26 +1,36 @@
 #include "user.h"
 
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
 /* The image's files are bounded, like everything of hers. */
 #define FILE_BYTES_MAX (256 * 1024)
-#define FIELD_BYTES_MAX 256
 
-/* Copies field `index` of a ':'-separated line, cut to fit. */
-static void copy_field(const char *line, int index, char out[FIELD_BYTES_MAX])
+/* A part of a file or a request, looked at where it is: nothing is cut, however long it may be. */
+struct field {
+    const char *text;
+    size_t length;
+};
+
+/* Field `index` of a ':'-separated line, empty if there are fewer. */
+static struct field field_at(const char *line, int index)
 {
     while (index > 0 && *line != 0 && *line != '\n')
         if (*line++ == ':')
             index--;
-    size_t length = index > 0 ? 0 : strcspn(line, ":\n");
-    if (length >= FIELD_BYTES_MAX)
-        length = FIELD_BYTES_MAX - 1;
-    memcpy(out, line, length);
-    out[length] = 0;
+    return (struct field){line, index > 0 ? 0 : strcspn(line, ":\n")};
+}
+
+static int same(struct field one, struct field other)
+{
+    return one.length == other.length && memcmp(one.text, other.text, one.length) == 0;
+}
+
+static int is_text(struct field field, const char *text)
+{
+    return same(field, (struct field){text, strlen(text)});
 }
 
 static const char *next_line(const char *line)
@@ -29,118 +39,117 @@ static const char *next_line(const char *line)
     return end != NULL ? end + 1 : line + strlen(line);
 }
 
-static int parse_id(const char *text, unsigned *id)
+/* The last id, 2^32 - 1, means "no change" to the kernel. */
+static int parse_id(struct field field, unsigned *id)
 {
-    char *end;
-    unsigned long value = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != 0 || value > 0xfffffffeUL)
-        return 0;
+    uint64_t value = 0;
+    for (size_t i = 0; i < field.length; i++) {
+        if (field.text[i] < '0' || field.text[i] > '9')
+            return 0;
+        value = value * 10 + (uint64_t)(field.text[i] - '0');
+        if (value >= UINT32_MAX)
+            return 0;
+    }
     *id = (unsigned)value;
-    return 1;
+    return field.length > 0;
 }
 
 /* The first line whose field `index` is `value`. */
-static const char *find_line(const char *file, int index, const char *value)
+static const char *find_line(const char *file, int index, struct field value)
 {
-    char field[FIELD_BYTES_MAX];
-    for (const char *line = file; *line != 0; line = next_line(line)) {
-        copy_field(line, index, field);
-        if (strcmp(field, value) == 0)
+    for (const char *line = file; *line != 0; line = next_line(line))
+        if (same(field_at(line, index), value))
             return line;
-    }
     return NULL;
 }
 
-static int is_member(const char *members, const char *name)
+/* The same for a number, however it is spelled. */
+static const char *find_id(const char *file, int index, unsigned wanted)
 {
-    size_t length = strlen(name);
-    for (const char *at = members; at != NULL && *at != 0;) {
-        size_t item = strcspn(at, ",");
-        if (item == length && memcmp(at, name, length) == 0)
+    unsigned id;
+    for (const char *line = file; *line != 0; line = next_line(line))
+        if (parse_id(field_at(line, index), &id) && id == wanted)
+            return line;
+    return NULL;
+}
+
+static int is_member(struct field members, struct field name)
+{
+    while (members.length > 0) {
+        const char *comma = memchr(members.text, ',', members.length);
+        size_t length = comma != NULL ? (size_t)(comma - members.text) : members.length;
+        if (same((struct field){members.text, length}, name))
             return 1;
-        at += item;
-        if (*at == ',')
-            at++;
+        if (comma != NULL)
+            length++;
+        members.text += length;
+        members.length -= length;
     }
     return 0;
 }
 
-static void add_groups(struct user *user, const char *name, const char *group)
+static void add_groups(struct user *user, struct field name, const char *group)
 {
-    char field[FIELD_BYTES_MAX];
-    char members[FIELD_BYTES_MAX];
     unsigned gid;
-    for (const char *line = group; *line != 0 && user->group_count < USER_GROUPS_MAX; line = next_line(line)) {
-        copy_field(line, 2, field);
-        copy_field(line, 3, members);
-        if (parse_id(field, &gid) && is_member(members, name))
+    for (const char *line = group; *line != 0 && user->group_count < USER_GROUPS_MAX; line = next_line(line))
+        if (is_member(field_at(line, 3), name) && parse_id(field_at(line, 2), &gid))
             user->groups[user->group_count++] = (gid_t)gid;
-    }
 }
 
-static const char *resolve_user(const char *who, const char *passwd, const char *group, struct user *user)
+static const char *resolve_user(struct field who, const char *passwd, const char *group, struct user *user)
 {
-    unsigned id;
-    int numeric = parse_id(who, &id);
+    unsigned uid;
+    unsigned gid;
+    int numeric = parse_id(who, &uid);
     const char *line = find_line(passwd, 0, who);
     if (line == NULL && numeric)
-        line = find_line(passwd, 2, who);
-    if (line == NULL && strcmp(who, "root") == 0)
+        line = find_id(passwd, 2, uid);
+    if (line == NULL && is_text(who, "root"))
         return NULL;
     if (line == NULL && !numeric)
         return "no such user in the image's /etc/passwd";
     if (line == NULL) {
-        user->uid = (uid_t)id;
+        user->uid = (uid_t)uid;
         return NULL;
     }
-    char field[FIELD_BYTES_MAX];
-    copy_field(line, 2, field);
-    if (!parse_id(field, &id))
+    if (!parse_id(field_at(line, 2), &uid) || !parse_id(field_at(line, 3), &gid))
         return "the user's line in /etc/passwd is broken";
-    user->uid = (uid_t)id;
-    copy_field(line, 3, field);
-    if (parse_id(field, &id))
-        user->gid = (gid_t)id;
-    copy_field(line, 5, field);
-    if (field[0] == '/')
-        memcpy(user->home, field, sizeof field);
-    copy_field(line, 0, field);
-    add_groups(user, field, group);
+    user->uid = (uid_t)uid;
+    user->gid = (gid_t)gid;
+    struct field home = field_at(line, 5);
+    if (home.length > 0 && home.length < sizeof user->home && home.text[0] == '/') {
+        memcpy(user->home, home.text, home.length);
+        user->home[home.length] = 0;
+    }
+    add_groups(user, field_at(line, 0), group);
     return NULL;
 }
 
-static const char *resolve_group(const char *who, const char *group, struct user *user)
+static const char *resolve_group(struct field who, const char *group, struct user *user)
 {
-    unsigned id;
-    char field[FIELD_BYTES_MAX];
+    unsigned gid;
     const char *line = find_line(group, 0, who);
-    if (line != NULL) {
-        copy_field(line, 2, field);
-        if (!parse_id(field, &id))
-            return "the group's line in /etc/group is broken";
-    } else if (!parse_id(who, &id)) {
+    if (line != NULL && !parse_id(field_at(line, 2), &gid))
+        return "the group's line in /etc/group is broken";
+    if (line == NULL && !parse_id(who, &gid))
         return "no such group in the image's /etc/group";
-    }
     /* A group that is given replaces those of the user. */
-    user->gid = (gid_t)id;
+    user->gid = (gid_t)gid;
     user->group_count = 0;
     return NULL;
 }
 
 const char *user_resolve(const char *spec, const char *passwd, const char *group, struct user *user)
 {
-    char who[FIELD_BYTES_MAX];
-    memset(user, 0, sizeof *user);
-    strcpy(user->home, "/");
-    copy_field(spec, 0, who);
     const char *colon = strchr(spec, ':');
-    if (strcmp(who, "") == 0)
-        strcpy(who, "0");
-    if (strcmp(who, "0") == 0 || strcmp(who, "root") == 0)
-        strcpy(user->home, "/root");
+    struct field who = {spec, colon != NULL ? (size_t)(colon - spec) : strlen(spec)};
+    memset(user, 0, sizeof *user);
+    if (who.length == 0)
+        who = (struct field){"0", 1};
+    strcpy(user->home, is_text(who, "0") || is_text(who, "root") ? "/root" : "/");
     const char *wrong = resolve_user(who, passwd, group, user);
     if (wrong == NULL && colon != NULL && colon[1] != 0)
-        wrong = resolve_group(colon + 1, group, user);
+        wrong = resolve_group((struct field){colon + 1, strlen(colon + 1)}, group, user);
     return wrong;
 }
 

@@ -1,5 +1,13 @@
-import { BoxliteError } from '../base/errors.ts';
-import { decodeHello, decodeJson, decodeRefusal, encodeHello, encodeJson } from './control.ts';
+// pure
+import { BoxliteError, messageOf } from '../base/errors.ts';
+import {
+  decodeHello,
+  decodeJson,
+  decodeRefusal,
+  encodeHello,
+  encodeJson,
+  encodeRefusal,
+} from './control.ts';
 import { FrameDecoder, type FrameHeader, type FrameSink, violation } from './frame.ts';
 import {
   CONTROL_BYTES_MAX,
@@ -33,7 +41,10 @@ export interface FrameLink {
 export interface ChannelEvents {
   /** Both sides have said HELLO and agree on a version. */
   ready?(peer: Hello): void;
-  /** The other side wants a service. Without this handler, asking is a breach of the protocol. */
+  /**
+   * The other side wants a service: {@link Channel.accept} or {@link Channel.reject} answers it.
+   * Without this handler, asking is a breach of the protocol.
+   */
   open?(stream: PortalStream, request: JsonObject): StreamHandlers;
   /** The last call: everything has been told that it failed. */
   failed?(reason: BoxliteError): void;
@@ -49,7 +60,7 @@ export interface ChannelOptions {
   readonly build: string;
 }
 
-/** What a peer that never reads may pile up in control answers before it is given up. */
+/** What may pile up for a peer that asks and does not read the answers, before it is given up. */
 const BACKLOG_BYTES_MAX = 4 * 1024 * 1024;
 
 /**
@@ -61,13 +72,10 @@ export class Channel implements FrameSink, StreamOwner {
   readonly #link: FrameLink;
   readonly #events: ChannelEvents;
   readonly #build: string;
-  readonly #decoder = new FrameDecoder();
+  readonly #decoder: FrameDecoder;
   readonly #streams = new Map<number, PortalStream>();
   /** Streams with something to send, in the order of their turns. */
   readonly #turns = new Set<PortalStream>();
-  /** A control message whose frames are still coming. */
-  #partial: { stream: number; name: FrameTypeName; parts: Uint8Array[]; bytes: number } | null =
-    null;
   #peer: Hello | null = null;
   #helloSent = false;
   #nextId: number;
@@ -80,6 +88,7 @@ export class Channel implements FrameSink, StreamOwner {
     this.#events = options.events;
     this.#build = options.build;
     this.#nextId = options.role === 'host' ? 1 : 2;
+    this.#decoder = new FrameDecoder(controlBytesMax(options.role === 'host' ? 'guest' : 'host'));
     if (options.role === 'guest') this.#sendHello();
   }
 
@@ -94,31 +103,45 @@ export class Channel implements FrameSink, StreamOwner {
     try {
       this.#decoder.push(chunk, this);
     } catch (error) {
-      const reason = BoxliteError.is(error) ? error : violation(String(error));
-      this.fail(reason);
+      this.fail(BoxliteError.is(error) ? error : handlerFailure(error));
     }
   }
 
   /**
    * Opens a stream and asks for a service on it. Bytes may be written at once.
-   * @throws BoxliteError the channel's failure, or `InvalidState` when too many streams are open.
+   * @throws BoxliteError the channel's failure, `InvalidState` before HELLO or when too many streams
+   * are open, or `InvalidArgument` if the request is too large.
    */
   open(request: JsonObject, handlers: StreamHandlers): PortalStream {
-    const stream = this.attach(handlers);
-    this.#sendMessage('OPEN', stream.id, request);
+    const payload = this.#encodeMessage(request);
+    const stream = this.#makeOwnStream(handlers, true);
+    this.#sendMessage('OPEN', stream.id, payload, 0);
     return stream;
   }
 
-  /** Makes a stream that is not asked for on its own: its id is named in another one's request. */
+  /**
+   * Makes a stream that is not asked for on its own: its id is named in another one's request.
+   * @throws BoxliteError as {@link open} does.
+   */
   attach(handlers: StreamHandlers): PortalStream {
+    return this.#makeOwnStream(handlers, false);
+  }
+
+  #makeOwnStream(handlers: StreamHandlers, asked: boolean): PortalStream {
     if (this.#failure !== null) throw this.#failure;
+    if (this.#peer === null) {
+      throw new BoxliteError(
+        'InvalidState',
+        'Cannot open a stream before the other side said HELLO',
+      );
+    }
     if (this.#streams.size >= STREAMS_MAX) {
       throw new BoxliteError(
         'InvalidState',
         `Cannot open another stream: ${STREAMS_MAX} are open, wait for one to end`,
       );
     }
-    const stream = this.#makeStream(this.#nextId, handlers);
+    const stream = this.#makeStream(this.#nextId, handlers, this.#peer, asked);
     this.#nextId += 2;
     return stream;
   }
@@ -155,21 +178,28 @@ export class Channel implements FrameSink, StreamOwner {
     this.#send('WINDOW', stream, u32(bytes));
   }
 
-  sendControl(stream: number, message: JsonObject): void {
-    this.#sendMessage('CONTROL', stream, message);
+  sendControl(stream: number, message: JsonObject, flags: number): void {
+    this.#sendMessage('CONTROL', stream, this.#encodeMessage(message), flags);
   }
 
   sendReset(stream: number, refusal: Refusal): void {
-    this.#send('RESET', stream, encodeJson({ ...refusal }));
+    this.#send('RESET', stream, encodeRefusal(refusal));
   }
 
-  sendEnd(stream: number): void {
-    this.#send('END', stream, new Uint8Array(0));
+  sendEnd(stream: number, flags: number): void {
+    this.#send('END', stream, new Uint8Array(0), flags);
   }
 
   /** Accepts a stream the other side opened. */
   accept(stream: PortalStream, answer: JsonObject): void {
     this.#send('ACCEPT', stream.id, encodeJson(answer));
+  }
+
+  /** Refuses a stream the other side opened. */
+  reject(stream: PortalStream, refusal: Refusal): void {
+    if (stream.closed) return;
+    this.#send('REJECT', stream.id, encodeRefusal(refusal));
+    stream.close(new BoxliteError('Run', refusal.message));
   }
 
   forget(stream: PortalStream): void {
@@ -180,21 +210,11 @@ export class Channel implements FrameSink, StreamOwner {
   // What the decoder finds.
 
   data(id: number, piece: Uint8Array): void {
-    this.#requireHello('DATA');
-    this.#find(id)?.receiveData(piece);
+    if (this.#failure === null) this.#find(id)?.receiveData(piece);
   }
 
   frame(header: FrameHeader, payload: Uint8Array): void {
     if (this.#failure !== null) return;
-    if (header.name !== 'HELLO') this.#requireHello(header.name);
-    if ((header.flags & frameFlags.MAILBOX) !== 0) {
-      throw violation('the mailbox goes from the host to the guest only');
-    }
-    const message = this.#joinParts(header, payload);
-    if (message !== null) this.#dispatch(header, message);
-  }
-
-  #dispatch(header: FrameHeader, payload: Uint8Array): void {
     switch (header.name) {
       case 'HELLO':
         return this.#receiveHello(payload);
@@ -223,12 +243,11 @@ export class Channel implements FrameSink, StreamOwner {
         stream.receiveAccept(decodeJson(payload));
         break;
       case 'REJECT':
-      case 'RESET': {
-        const { code, message } = decodeRefusal(payload);
-        const kind = header.name === 'REJECT' ? 'Run' : 'Portal';
-        stream.close(new BoxliteError(kind, message, { cause: { code } }));
+        stream.receiveReject(decodeRefusal(payload));
         break;
-      }
+      case 'RESET':
+        stream.receiveReset(decodeRefusal(payload));
+        break;
       case 'END':
         stream.receiveEnd();
         break;
@@ -255,28 +274,29 @@ export class Channel implements FrameSink, StreamOwner {
   }
 
   #receivePing(payload: Uint8Array): void {
-    if (this.#link.backlog > BACKLOG_BYTES_MAX) {
-      throw violation('it asks and does not read the answers');
-    }
+    this.#requireReader();
     this.#send('PONG', 0, payload);
   }
 
   #receiveOpen(id: number, payload: Uint8Array): void {
+    if (this.#peer === null) throw violation('OPEN before HELLO');
     const mine = this.#nextId % 2;
     if (id % 2 === mine) throw violation(`OPEN of stream ${id}, which is not the sender's to open`);
     if (id <= this.#highestPeerId) throw violation(`OPEN of stream ${id} twice`);
     if (this.#events.open === undefined) throw violation('OPEN where nothing is offered');
     if (this.#streams.size >= STREAMS_MAX) throw violation(`more than ${STREAMS_MAX} streams`);
+    this.#requireReader();
     this.#highestPeerId = id;
     const request = decodeJson(payload);
-    const late: { handlers: StreamHandlers } = { handlers: {} };
-    const stream = this.#makeStream(id, {
-      data: (piece) => late.handlers.data?.(piece),
-      end: () => late.handlers.end?.(),
-      control: (message) => late.handlers.control?.(message),
-      closed: (reason) => late.handlers.closed?.(reason),
-    });
-    late.handlers = this.#events.open(stream, request);
+    const stream = this.#makeStream(id, {}, this.#peer, false);
+    stream.adopt(this.#events.open(stream, request));
+  }
+
+  /** Answers must not pile up without bound. */
+  #requireReader(): void {
+    if (this.#link.backlog > BACKLOG_BYTES_MAX) {
+      throw violation('it asks and does not read the answers');
+    }
   }
 
   #receiveWindow(id: number, amount: number): void {
@@ -294,35 +314,15 @@ export class Channel implements FrameSink, StreamOwner {
     return undefined;
   }
 
-  #joinParts(header: FrameHeader, payload: Uint8Array): Uint8Array | null {
-    const partial = this.#partial;
-    const more = (header.flags & frameFlags.MORE) !== 0;
-    if (partial === null && !more) return payload;
-    const parts = partial ?? { stream: header.stream, name: header.name, parts: [], bytes: 0 };
-    if (parts.stream !== header.stream || parts.name !== header.name) {
-      throw violation(`${header.name} in the middle of a longer ${parts.name}`);
-    }
-    parts.parts.push(payload);
-    parts.bytes += payload.length;
-    const limit = this.#role === 'host' ? GUEST_CONTROL_BYTES_MAX : CONTROL_BYTES_MAX;
-    if (parts.bytes > limit) throw violation(`a control message of more than ${limit} bytes`);
-    this.#partial = more ? parts : null;
-    return more ? null : Buffer.concat(parts.parts);
-  }
-
-  #makeStream(id: number, handlers: StreamHandlers): PortalStream {
-    const window = { in: this.#ownWindow(), out: this.#peer?.window ?? GUEST_WINDOW_BYTES };
-    const stream = new PortalStream(id, this, handlers, window);
+  #makeStream(id: number, handlers: StreamHandlers, peer: Hello, asked: boolean): PortalStream {
+    const start = { inWindow: this.#ownWindow(), outCredit: peer.window, asked };
+    const stream = new PortalStream(id, this, handlers, start);
     this.#streams.set(id, stream);
     return stream;
   }
 
   #ownWindow(): number {
     return this.#role === 'host' ? HOST_WINDOW_BYTES : GUEST_WINDOW_BYTES;
-  }
-
-  #requireHello(name: FrameTypeName): void {
-    if (this.#peer === null) throw violation(`${name} before HELLO`);
   }
 
   #sendHello(): void {
@@ -336,26 +336,42 @@ export class Channel implements FrameSink, StreamOwner {
     this.#send('HELLO', 0, encodeHello(hello));
   }
 
-  /** Sends a JSON message, in several frames if it must be. */
-  #sendMessage(name: 'OPEN' | 'CONTROL', stream: number, message: JsonObject): void {
-    let rest = encodeJson(message);
-    if (rest.length > CONTROL_BYTES_MAX) {
+  #encodeMessage(message: JsonObject): Uint8Array {
+    const payload = encodeJson(message);
+    const limit = controlBytesMax(this.#role);
+    if (payload.length > limit) {
       throw new BoxliteError(
         'InvalidArgument',
-        `The request has ${rest.length} bytes, at most ${CONTROL_BYTES_MAX} can be sent`,
+        `The request has ${payload.length} bytes, at most ${limit} can be sent`,
       );
     }
+    return payload;
+  }
+
+  /** Sends a message in as many frames as it takes, all flags but MORE on the last. */
+  #sendMessage(name: FrameTypeName, stream: number, payload: Uint8Array, flags: number): void {
+    let rest = payload;
     while (rest.length > FRAME_BYTES_MAX) {
       this.#send(name, stream, rest.subarray(0, FRAME_BYTES_MAX), frameFlags.MORE);
       rest = rest.subarray(FRAME_BYTES_MAX);
     }
-    this.#send(name, stream, rest);
+    this.#send(name, stream, rest, flags);
   }
 
   #send(name: FrameTypeName, stream: number, payload: Uint8Array, flags = 0): void {
     if (this.#failure !== null) return;
     this.#link.send(name, stream, flags, payload);
   }
+}
+
+/** The largest control message that `sender` may send. */
+function controlBytesMax(sender: 'host' | 'guest'): number {
+  return sender === 'host' ? CONTROL_BYTES_MAX : GUEST_CONTROL_BYTES_MAX;
+}
+
+function handlerFailure(cause: unknown): BoxliteError {
+  const what = `Cannot handle what the other side sent: ${messageOf(cause)}`;
+  return new BoxliteError('Internal', what, { cause });
 }
 
 function u32(value: number): Uint8Array {

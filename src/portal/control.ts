@@ -1,5 +1,23 @@
+// pure
 import { violation } from './frame.ts';
-import { HELLO_MAGIC, type Hello, type JsonObject, type Refusal } from './messages.ts';
+import {
+  HELLO_MAGIC,
+  type Hello,
+  JSON_DEPTH_MAX,
+  type JsonObject,
+  type Refusal,
+  WINDOW_BYTES_MAX,
+} from './messages.ts';
+
+/** Characters of a text for people that are looked at. */
+const TEXT_CHARACTERS_MAX = 1024;
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
 
 const text = new TextEncoder();
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -11,6 +29,9 @@ export function encodeJson(message: JsonObject): Uint8Array {
 
 /** Reads a control payload. @throws BoxliteError `Portal` unless it is a JSON object. */
 export function decodeJson(payload: Uint8Array): JsonObject {
+  if (depthOf(payload) > JSON_DEPTH_MAX) {
+    throw violation(`a control message is nested more than ${JSON_DEPTH_MAX} deep`);
+  }
   let value: unknown;
   try {
     value = JSON.parse(utf8.decode(payload));
@@ -21,6 +42,21 @@ export function decodeJson(payload: Uint8Array): JsonObject {
     throw violation('a control message is not a JSON object');
   }
   return value as JsonObject;
+}
+
+/** How deep brackets are nested, strings aside. What is no JSON gets some number. */
+function depthOf(payload: Uint8Array): number {
+  let depth = 0;
+  let deepest = 0;
+  let quoted = false;
+  for (let i = 0; i < payload.length; i++) {
+    const byte = payload[i];
+    if (byte === QUOTE) quoted = !quoted;
+    else if (quoted) i += byte === BACKSLASH ? 1 : 0;
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) deepest = Math.max(deepest, ++depth);
+    else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) depth--;
+  }
+  return deepest;
 }
 
 /** HELLO's payload: the magic, then what the sender says of itself. */
@@ -36,12 +72,19 @@ export function encodeHello(hello: Hello): Uint8Array {
 export function decodeHello(payload: Uint8Array): Hello {
   if (!HELLO_MAGIC.every((byte, i) => payload[i] === byte)) throw violation('HELLO without magic');
   const json = decodeJson(payload.subarray(HELLO_MAGIC.length));
-  return {
+  const hello = {
     min: wholeNumber(json, 'min', 0xffff),
     max: wholeNumber(json, 'max', 0xffff),
-    window: wholeNumber(json, 'window', 0x7fffffff),
+    window: wholeNumber(json, 'window', WINDOW_BYTES_MAX),
     build: shortText(json, 'build'),
   };
+  if (hello.window === 0) throw violation('HELLO gives no credit');
+  return hello;
+}
+
+/** The payload of REJECT, RESET and GOAWAY. The message may quote anything: it is made to fit. */
+export function encodeRefusal({ code, message }: Refusal): Uint8Array {
+  return encodeJson({ code, message: printable(message.slice(0, TEXT_CHARACTERS_MAX)) });
 }
 
 /** Reads the payload of REJECT, RESET and GOAWAY. */
@@ -59,11 +102,11 @@ export function wholeNumber(json: JsonObject, field: string, max: number): numbe
   return value;
 }
 
-/** A field that must be text for people: cut to 1 KiB, control characters made visible. */
+/** A field that must be text for people: cut to 1024 characters, control characters made visible. */
 export function shortText(json: JsonObject, field: string): string {
   const value = json[field];
   if (typeof value !== 'string') throw violation(`field "${field}" is not text`);
-  return printable(value.slice(0, 1024));
+  return printable(value.slice(0, TEXT_CHARACTERS_MAX));
 }
 
 /** What the guest wrote, safe to show in a terminal. */

@@ -1,3 +1,4 @@
+// pure
 import { BoxliteError } from '../base/errors.ts';
 import {
   FRAME_BYTES_MAX,
@@ -20,9 +21,12 @@ export interface FrameHeader {
 
 /** Receives what a {@link FrameDecoder} finds. */
 export interface FrameSink {
-  /** A whole frame other than DATA. The payload is the receiver's to keep. */
+  /**
+   * A whole frame other than DATA, its MORE parts joined; the header is the last part's. The payload
+   * is the receiver's to keep.
+   */
   frame(header: FrameHeader, payload: Uint8Array): void;
-  /** A piece of a DATA frame, as it arrives: frames are not collected first. */
+  /** A piece of a DATA frame, as it arrives: frames are not collected first. A view of the input. */
   data(stream: number, piece: Uint8Array): void;
 }
 
@@ -64,91 +68,131 @@ export function encodeFrame(
   return frame;
 }
 
+/** A buffer for control messages that has grown beyond this is not kept for the next one. */
+const KEPT_BYTES_MAX = 64 * 1024;
+
 /**
  * Turns bytes into frames, however they were cut. Starts out of step: everything up to the first
  * HELLO is skipped, so that a boot loader's noise, or the middle of somebody else's conversation,
- * does no harm. Memory is bounded by one frame.
+ * does no harm. Memory is bounded by the largest control message.
  * @throws BoxliteError `Portal` from {@link push} on a breach; the decoder is of no use afterwards.
  */
 export class FrameDecoder {
+  readonly #controlBytesMax: number;
   #synchronised = false;
   #skipped = 0;
-  /** Bytes of an incomplete header or control payload. */
-  #held: Uint8Array[] = [];
-  #heldBytes = 0;
+  /** The end of the noise so far: it may be the beginning of a HELLO. */
+  #tail = new Uint8Array(0);
+  /** An incomplete header. */
+  readonly #head = new Uint8Array(HEADER_BYTES);
+  #headBytes = 0;
   #header: FrameHeader | null = null;
-  /** DATA bytes of the current frame still to come. */
-  #dataLeft = 0;
+  /** Payload bytes of the current frame still to come. */
+  #left = 0;
+  /** The control message being collected, its earlier MORE frames first. */
+  #message = new Uint8Array(0);
+  #messageBytes = 0;
+  /** The MORE frame that the next frame has to continue. */
+  #joining: FrameHeader | null = null;
+
+  /** `controlBytesMax` bounds a control message, joined from its frames. */
+  constructor(controlBytesMax: number) {
+    this.#controlBytesMax = controlBytesMax;
+  }
+
+  /** Bytes of memory held between two calls of {@link push}. */
+  get heldBytes(): number {
+    return this.#tail.length + this.#head.length + this.#message.length;
+  }
 
   push(chunk: Uint8Array, sink: FrameSink): void {
     let rest = this.#synchronised ? chunk : this.#synchronise(chunk);
-    while (rest.length > 0) rest = this.#step(rest, sink);
+    while (rest.length > 0) {
+      rest =
+        this.#header === null
+          ? this.#takeHeader(rest, sink)
+          : this.#takePayload(this.#header, rest, sink);
+    }
   }
 
-  /** Takes what it can from the front of `bytes` and returns what is left. */
-  #step(bytes: Uint8Array, sink: FrameSink): Uint8Array {
-    if (this.#header === null) {
-      const collected = this.#collect(bytes, HEADER_BYTES);
-      if (collected === null) return bytes.subarray(bytes.length);
-      this.#header = decodeHeader(collected.whole);
-      this.#dataLeft = this.#header.name === 'DATA' ? this.#header.length : 0;
-      if (this.#header.length === 0) this.#deliver(new Uint8Array(0), sink);
-      return collected.rest;
+  /** Takes what it can of a header from the front of `bytes` and returns what is left. */
+  #takeHeader(bytes: Uint8Array, sink: FrameSink): Uint8Array {
+    const piece = bytes.subarray(0, HEADER_BYTES - this.#headBytes);
+    this.#head.set(piece, this.#headBytes);
+    this.#headBytes += piece.length;
+    if (this.#headBytes === HEADER_BYTES) {
+      this.#headBytes = 0;
+      this.#startFrame(decodeHeader(this.#head), sink);
     }
-    if (this.#header.name === 'DATA') {
-      const piece = bytes.subarray(0, this.#dataLeft);
-      this.#dataLeft -= piece.length;
-      const { stream } = this.#header;
-      if (this.#dataLeft === 0) this.#header = null;
-      sink.data(stream, piece);
-      return bytes.subarray(piece.length);
-    }
-    const collected = this.#collect(bytes, this.#header.length);
-    if (collected === null) return bytes.subarray(bytes.length);
-    this.#deliver(collected.whole, sink);
-    return collected.rest;
+    return bytes.subarray(piece.length);
   }
 
-  #deliver(payload: Uint8Array, sink: FrameSink): void {
-    const header = this.#header;
+  #startFrame(header: FrameHeader, sink: FrameSink): void {
+    const joining = this.#joining;
+    if (joining !== null && (joining.stream !== header.stream || joining.name !== header.name)) {
+      throw violation(`${header.name} in the middle of a longer ${joining.name}`);
+    }
+    if ((header.flags & frameFlags.MAILBOX) !== 0) {
+      throw violation('the mailbox goes from the host to the guest only');
+    }
+    if (header.name !== 'DATA') this.#makeRoom(header.length);
+    this.#header = header;
+    this.#left = header.length;
+    if (this.#left === 0) this.#finishFrame(header, sink);
+  }
+
+  #takePayload(header: FrameHeader, bytes: Uint8Array, sink: FrameSink): Uint8Array {
+    const piece = bytes.subarray(0, this.#left);
+    this.#left -= piece.length;
+    if (header.name !== 'DATA') {
+      this.#message.set(piece, this.#messageBytes);
+      this.#messageBytes += piece.length;
+    }
+    if (this.#left === 0) this.#finishFrame(header, sink);
+    if (header.name === 'DATA') sink.data(header.stream, piece);
+    return bytes.subarray(piece.length);
+  }
+
+  #finishFrame(header: FrameHeader, sink: FrameSink): void {
     this.#header = null;
-    if (header !== null && header.name !== 'DATA') sink.frame(header, payload);
+    if (header.name === 'DATA') return;
+    this.#joining = (header.flags & frameFlags.MORE) !== 0 ? header : null;
+    if (this.#joining !== null) return;
+    const message = this.#message.slice(0, this.#messageBytes);
+    this.#messageBytes = 0;
+    if (this.#message.length > KEPT_BYTES_MAX) this.#message = new Uint8Array(0);
+    sink.frame(header, message);
   }
 
-  /** The first `size` bytes of what is held and `bytes`, or null if there are fewer. */
-  #collect(bytes: Uint8Array, size: number): { whole: Uint8Array; rest: Uint8Array } | null {
-    const missing = size - this.#heldBytes;
-    if (bytes.length < missing) {
-      this.#held.push(bytes.slice());
-      this.#heldBytes += bytes.length;
-      return null;
+  /** Makes room for `length` more bytes of the current control message. */
+  #makeRoom(length: number): void {
+    const wanted = this.#messageBytes + length;
+    if (wanted > this.#controlBytesMax) {
+      throw violation(`a control message of more than ${this.#controlBytesMax} bytes`);
     }
-    const tail = bytes.subarray(0, missing);
-    const whole = this.#heldBytes === 0 ? tail.slice() : join([...this.#held, tail], size);
-    this.#held = [];
-    this.#heldBytes = 0;
-    return { whole, rest: bytes.subarray(missing) };
+    if (wanted <= this.#message.length) return;
+    const size = Math.min(this.#controlBytesMax, Math.max(wanted, 2 * this.#message.length));
+    const grown = new Uint8Array(size);
+    grown.set(this.#message.subarray(0, this.#messageBytes));
+    this.#message = grown;
   }
 
   /** Looks for a HELLO; returns the bytes from its header on, or none if it has not come yet. */
   #synchronise(chunk: Uint8Array): Uint8Array {
-    const seen = join([...this.#held, chunk], this.#heldBytes + chunk.length);
+    const seen = new Uint8Array(this.#tail.length + chunk.length);
+    seen.set(this.#tail);
+    seen.set(chunk, this.#tail.length);
     const start = findHello(seen);
-    if (start >= 0) {
-      this.#synchronised = true;
-      this.#held = [];
-      this.#heldBytes = 0;
-      return seen.subarray(start);
-    }
-    // What could still be the beginning of a HELLO is kept.
-    const keep = Math.min(seen.length, HEADER_BYTES + HELLO_MAGIC.length - 1);
-    this.#skipped += seen.length - keep;
+    const noise =
+      start >= 0 ? start : Math.max(0, seen.length - (HEADER_BYTES + HELLO_MAGIC.length - 1));
+    this.#skipped += noise;
+    // Wherever the bytes were cut, a HELLO that comes later than this is too late.
     if (this.#skipped > SYNC_BYTES_MAX) {
       throw violation(`no HELLO within ${SYNC_BYTES_MAX} bytes`);
     }
-    this.#held = [seen.slice(seen.length - keep)];
-    this.#heldBytes = keep;
-    return seen.subarray(seen.length);
+    this.#synchronised = start >= 0;
+    this.#tail = this.#synchronised ? new Uint8Array(0) : seen.slice(noise);
+    return this.#synchronised ? seen.subarray(noise) : new Uint8Array(0);
   }
 }
 
@@ -172,6 +216,8 @@ export function decodeHeader(bytes: Uint8Array): FrameHeader {
 
 function checkLength(name: FrameTypeName, rule: FrameRule, length: number, flags: number): void {
   if (length > FRAME_BYTES_MAX) throw violation(`${name} of ${length} bytes`);
+  // Nothing but a flood is made of empty parts.
+  if ((flags & frameFlags.MORE) !== 0 && length === 0) throw violation(`${name} of 0 bytes`);
   const exact = { u32: 4, u64: 8, none: 0 }[rule.payload as string];
   const wanted = (flags & frameFlags.MAILBOX) !== 0 ? 8 : exact;
   if (wanted !== undefined && length !== wanted) throw violation(`${name} of ${length} bytes`);
@@ -189,18 +235,9 @@ function findHello(bytes: Uint8Array): number {
 
 function isHello(header: Uint8Array): boolean {
   try {
-    return decodeHeader(header).name === 'HELLO';
+    const { name, length } = decodeHeader(header);
+    return name === 'HELLO' && length >= HELLO_MAGIC.length;
   } catch {
     return false;
   }
-}
-
-function join(parts: readonly Uint8Array[], size: number): Uint8Array {
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

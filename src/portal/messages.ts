@@ -1,3 +1,4 @@
+// pure
 /**
  * The portal protocol, as one table. `guest/portal_messages.h` is generated from this file
  * (`node scripts/gen-portal.ts`), and a test fails when the two differ.
@@ -25,6 +26,8 @@ export const FRAME_BYTES_MAX = 256 * 1024;
 export const CONTROL_BYTES_MAX = 4 * 1024 * 1024;
 /** Largest control message a host accepts: guests only have short things to say. */
 export const GUEST_CONTROL_BYTES_MAX = 64 * 1024;
+/** Arrays and objects inside one another in a control message. */
+export const JSON_DEPTH_MAX = 16;
 /** Bytes of noise before HELLO after which the other side is not a portal. */
 export const SYNC_BYTES_MAX = 64 * 1024;
 /** Streams open at once, both kinds together. */
@@ -42,7 +45,10 @@ export const frameFlags = {
   MORE: 1,
   /** The payload is `offset u32 | length u32`: the real one lies there on the mailbox disk. Host to guest. */
   MAILBOX: 2,
-  /** The sender's last frame on this stream, which is now closed in both directions. */
+  /**
+   * The last frame on this stream, which is now closed in both directions. It comes from the side that
+   * serves it: after END both ways there may still be something to say, such as how a command ended.
+   */
   FINAL: 4,
 } as const;
 

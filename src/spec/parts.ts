@@ -34,17 +34,61 @@ export interface PlanFile {
   readonly hostPath: string;
   /** Absolute, neutral (it shows in the guest's command line) and unique in the plan. */
   readonly inside: string;
-  readonly writable: boolean;
 }
 
 /** One VMM invocation as plain data, before and after the jail wraps it. */
 export interface LaunchPlan {
+  /** What is executed, by its path inside. */
   readonly executable: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** The kernel and the initramfs. Disks come by descriptor, so the VMM has no way to their folder. */
   readonly files: readonly PlanFile[];
+  /** The VMM's own libraries and data, read-only and at the same path inside. */
+  readonly libraries: readonly string[];
+  /** Host devices it needs, such as /dev/kvm. */
+  readonly devices: readonly string[];
+  /** Largest size of its private /dev/shm, where UML keeps the guest's memory. */
+  readonly sharedMemoryBytes: number;
   /** Host descriptors inherited after the wire, which is descriptor 3: the first one here is 4. */
   readonly descriptors: readonly number[];
+}
+
+/** The VMM program of an engine on this host. For `uml` that is the kernel. */
+export interface Vmm {
+  readonly executable: string;
+  /** As it tells it, for people. */
+  readonly version: string;
+  /** Every file it opens that is not the box's: shared libraries, modules, firmware. */
+  readonly libraries: readonly string[];
+}
+
+/** All that decides how a VM is started: the input of an engine's plan. */
+export interface Machine {
+  readonly engine: EngineName;
+  readonly kernel: Kernel;
+  readonly vmm: Vmm;
+  readonly initramfs: string;
+  readonly cpus: number;
+  readonly memoryMib: number;
+  /** Descriptors of the box's disks; null for a probe, which has none. */
+  readonly disks: { readonly image: number; readonly box: number } | null;
+  /** Loops per jiffy for the delay loop, measured once; null to let the kernel calibrate, aloud. */
+  readonly loopsPerJiffy: number | null;
+  /** Descriptor of the mailbox's memory; null where the engine has no mailbox. */
+  readonly mailbox: number | null;
+}
+
+/** Where large frames go on their way into a guest whose wire is slow in that direction. */
+export interface Mailbox extends Disposable {
+  /** The host descriptor of its memory, to be inherited by the VMM. */
+  readonly descriptor: number;
+  /** Whether a frame of the largest size has room. */
+  readonly roomy: boolean;
+  /** Stores a payload and tells where it lies, or null if there is no room now. */
+  put(payload: Uint8Array): { offset: number; length: number } | null;
+  /** The guest has taken the `pieces` oldest. */
+  taken(pieces: number): void;
 }
 
 /** How a program ended. One of the two is null. */

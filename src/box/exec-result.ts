@@ -1,0 +1,48 @@
+import { constants } from 'node:os';
+import { wholeNumber } from '../portal/control.ts';
+import { violation } from '../portal/frame.ts';
+import type { JsonObject } from '../portal/messages.ts';
+
+/** How a command ended. A non-zero exit is a result, never an error. */
+export class ExecResult {
+  /** 0 is success; negative is the number of the signal that ended it. */
+  readonly exitCode: number;
+  /** The name of that signal, null if it ended by itself. */
+  readonly signal: NodeJS.Signals | null;
+  /** Whether it was ended because its time was up. */
+  readonly timedOut: boolean;
+  /** From asking for it to its end, in milliseconds. */
+  readonly durationMs: number;
+
+  constructor(exitCode: number, timedOut: boolean, durationMs: number) {
+    this.exitCode = exitCode;
+    this.signal = exitCode < 0 ? signalName(-exitCode) : null;
+    this.timedOut = timedOut;
+    this.durationMs = durationMs;
+  }
+
+  /** Whether the exit code was 0. */
+  success(): boolean {
+    return this.exitCode === 0;
+  }
+
+  /** The same as {@link exitCode}. */
+  code(): number {
+    return this.exitCode;
+  }
+}
+
+/** Reads the agent's `{exit: {code}}` or `{exit: {signal}}`; null if the message is about something else. */
+export function parseExit(message: JsonObject): number | null {
+  const exit = message['exit'];
+  if (exit === undefined) return null;
+  if (typeof exit !== 'object' || exit === null) throw violation('an exit that is no object');
+  const fields = exit as JsonObject;
+  return 'signal' in fields ? -wholeNumber(fields, 'signal', 64) : wholeNumber(fields, 'code', 255);
+}
+
+/** `SIGKILL` for 9. Numbers without a name, such as real-time signals, give null. */
+function signalName(number: number): NodeJS.Signals | null {
+  const found = Object.entries(constants.signals).find(([, value]) => value === number);
+  return found === undefined ? null : (found[0] as NodeJS.Signals);
+}

@@ -1,0 +1,96 @@
+import type { BoxID } from '../base/ids.ts';
+import type { Channel } from '../portal/channel.ts';
+import type { BoxSpec } from '../spec/box-spec.ts';
+import { type BoxCommand, parseCommand } from '../spec/command.ts';
+import type { BoxInfo } from '../spec/info.ts';
+import { environment } from './environment.ts';
+import { type ExecCounters, Execution } from './execution.ts';
+
+/** The size of a terminal nobody has said the size of. */
+const DEFAULT_TERMINAL = { rows: 24, cols: 80 } as const;
+
+/** How a box is run; the runtime knows. */
+export interface BoxBackend {
+  readonly id: BoxID;
+  readonly name: string | null;
+  readonly spec: BoxSpec;
+  readonly hostname: string;
+  readonly counters: ExecCounters;
+  info(): BoxInfo;
+  /** The wire to the running box, which is booted if it is not running. */
+  connect(signal?: AbortSignal): Promise<Channel>;
+  stop(timeoutMs: number | null): Promise<void>;
+  /** Keeps the program alive while `work` goes on, which an idle box does not. */
+  busy<T>(work: Promise<T>): Promise<T>;
+}
+
+/** A box. The handle is good for the box's whole life; disposing of it stops the box. */
+export class LiteBox implements AsyncDisposable {
+  readonly #backend: BoxBackend;
+
+  /** @internal */
+  constructor(backend: BoxBackend) {
+    this.#backend = backend;
+  }
+
+  get id(): BoxID {
+    return this.#backend.id;
+  }
+
+  get name(): string | null {
+    return this.#backend.name;
+  }
+
+  /** What is known about the box. Does no work in it. */
+  info(): BoxInfo {
+    return this.#backend.info();
+  }
+
+  /**
+   * Boots the box; a running one is left alone.
+   * @throws BoxliteError `Engine` naming the stage at which it failed; `NotFound` if the box is gone.
+   */
+  async start(options: { signal?: AbortSignal } = {}): Promise<void> {
+    await this.#backend.busy(this.#backend.connect(options.signal));
+  }
+
+  /**
+   * Runs a command, booting the box first if needed; resolves once the command runs. Aborting kills it.
+   * @throws BoxliteError `Run` if it cannot be found or executed, saying which of the two.
+   */
+  async run(
+    command: BoxCommand | [string, ...string[]],
+    options: { signal?: AbortSignal } = {},
+  ): Promise<Execution> {
+    const backend = this.#backend;
+    const { spec, hostname, counters } = backend;
+    const asked = parseCommand(command);
+    const request = {
+      argv: asked.argv,
+      env: environment([spec.env, asked.env], { hostname, tty: asked.tty }),
+      cwd: asked.workingDir ?? spec.workingDir ?? '/',
+      user: asked.user ?? spec.user ?? '',
+      tty: asked.tty ? DEFAULT_TERMINAL : null,
+      timeoutMs: asked.timeoutMs,
+    };
+    const start = async () => {
+      const channel = await backend.connect(options.signal);
+      return Execution.start(channel, request, counters, options.signal);
+    };
+    const execution = await backend.busy(start());
+    backend.busy(execution.ended).catch(() => undefined);
+    return execution;
+  }
+
+  /**
+   * Stops the box: its processes are killed, its disk is left clean. With `autoRemove` the box is gone
+   * afterwards. A box that is not running is left alone.
+   */
+  async stop(options: { timeoutMs?: number } = {}): Promise<void> {
+    await this.#backend.stop(options.timeoutMs ?? null);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}

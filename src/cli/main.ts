@@ -1,0 +1,73 @@
+/** The command line: finds the command, runs it, turns its outcome into an exit status. */
+import { BoxliteError } from '../base/errors.ts';
+import { UsageError } from './arguments.ts';
+import { doctor, doctorUsage } from './commands/doctor.ts';
+import { kernel, kernelUsage } from './commands/kernel.ts';
+import { run, runUsage } from './commands/run.ts';
+
+const commands: Readonly<
+  Record<string, { run: (args: readonly string[]) => Promise<number>; usage: string }>
+> = {
+  run: { run, usage: runUsage },
+  doctor: { run: doctor, usage: doctorUsage },
+  kernel: { run: kernel, usage: kernelUsage },
+};
+
+const usage = `boxlite COMMAND [OPTIONS]
+
+  run      boot a box and run a command in it
+  doctor   tell what this host can run boxes on
+  kernel   build and list guest kernels
+
+"boxlite COMMAND --help" tells more. --debug shows where an error came from.`;
+
+/** Exit statuses of our own, as Docker has them. */
+const USAGE = 2;
+const FAILED = 125;
+const NOT_EXECUTABLE = 126;
+const NOT_FOUND = 127;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const debug = argv.includes('--debug') && beforeCommandEnds(argv);
+  const [name, ...args] = argv.filter((word, i) => !(word === '--debug' && i <= 1));
+  const command = name === undefined ? undefined : commands[name];
+  try {
+    if (name === undefined || name === '--help' || name === '-h') {
+      process.stdout.write(`${usage}\n`);
+      return name === undefined ? USAGE : 0;
+    }
+    if (command === undefined) throw new UsageError(`there is no command "${name}"`);
+    if (args[0] === '--help' || args[0] === '-h') {
+      process.stdout.write(`${command.usage}\n`);
+      return 0;
+    }
+    return await command.run(args);
+  } catch (error) {
+    return report(error, debug, name ?? '');
+  }
+}
+
+/** `--debug` counts before the command or right behind it; later it is the guest command's own. */
+function beforeCommandEnds(argv: readonly string[]): boolean {
+  return argv.indexOf('--debug') <= 1;
+}
+
+function report(error: unknown, debug: boolean, name: string): number {
+  const text = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`boxlite: ${text}\n`);
+  if (debug && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  if (error instanceof UsageError) {
+    process.stderr.write(`Try "boxlite ${name in commands ? `${name} ` : ''}--help".\n`);
+    return USAGE;
+  }
+  if (BoxliteError.is(error, 'InvalidArgument')) return USAGE;
+  return BoxliteError.is(error, 'Run') ? runStatus(error) : FAILED;
+}
+
+function runStatus(error: BoxliteError): number {
+  const { code } = (error.cause ?? {}) as { code?: string };
+  if (code === 'not_found') return NOT_FOUND;
+  return code === 'not_executable' ? NOT_EXECUTABLE : FAILED;
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,45 @@
+import { once } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+import type { Execution } from '../index.ts';
+
+/** Copies a command's outputs to ours, and our input to it if asked to. Resolves when the outputs end. */
+export async function connectStreams(execution: Execution, interactive: boolean): Promise<void> {
+  if (interactive) void copyInput(process.stdin, execution);
+  await Promise.all([
+    copyOutput(execution.stdout()?.bytes(), process.stdout),
+    copyOutput(execution.stderr()?.bytes(), process.stderr),
+  ]);
+}
+
+async function copyOutput(
+  from: AsyncIterable<Uint8Array> | undefined,
+  to: Writable,
+): Promise<void> {
+  if (from === undefined) return;
+  for await (const piece of from) {
+    // A reader that has gone, such as `head`, must not keep the command from ending.
+    if (to.destroyed) continue;
+    if (!to.write(piece)) await Promise.race([once(to, 'drain'), once(to, 'close')]);
+  }
+}
+
+async function copyInput(from: Readable, execution: Execution): Promise<void> {
+  const stdin = execution.stdin();
+  if (stdin === null) return;
+  try {
+    for await (const piece of from) await stdin.write(piece);
+    await stdin.close();
+  } catch {
+    // The command has ended, and its input with it.
+  }
+}
+
+/** Passes Ctrl-C and its like on to the command; returns a function that stops doing so. */
+export function forwardSignals(execution: Execution): () => void {
+  const forward = (signal: NodeJS.Signals) => void execution.signal(signal).catch(() => undefined);
+  const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  for (const signal of signals) process.on(signal, forward);
+  return () => {
+    for (const signal of signals) process.off(signal, forward);
+  };
+}

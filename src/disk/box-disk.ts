@@ -1,0 +1,135 @@
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, mkdtemp, open, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BoxliteError, messageOf } from '../base/errors.ts';
+import type { RunCommand } from '../spec/parts.ts';
+import { parseSparseTar, type SparseImage } from './sparse.ts';
+
+const GIB = 1024 ** 3;
+
+/**
+ * An ext4 whose metadata lies together and is written late: an empty one of 10 GiB has 60 KiB that are
+ * not holes. The journal is there because a VMM can be killed at any moment.
+ */
+const MKE2FS_ARGUMENTS = [
+  '-q',
+  '-F',
+  '-t',
+  'ext4',
+  '-m',
+  '0',
+  '-O',
+  '^resize_inode,sparse_super2',
+  '-E',
+  'num_backup_sb=0,packed_meta_blocks=1,lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0',
+  '-J',
+  'size=8',
+];
+
+/** Part of the template's name: raise it when the arguments change. */
+const RECIPE = 1;
+
+/** Makes the writable disks of boxes. An empty file system is made once a size, then stamped. */
+export class BoxDisks {
+  readonly #directory: string;
+  readonly #run: RunCommand;
+  readonly #templates = new Map<number, Promise<SparseImage>>();
+
+  /** Templates are kept in `<cacheDir>/disks`. */
+  constructor(cacheDir: string, run: RunCommand) {
+    this.#directory = join(cacheDir, 'disks');
+    this.#run = run;
+  }
+
+  /**
+   * Makes an empty disk and opens it. With a path it is a file there, which must not exist; without one
+   * it has no name, and is gone when the last descriptor is closed, however that happens.
+   * @throws BoxliteError `Storage` if it cannot be made.
+   */
+  async create(
+    options: { path: string } | { unnamedIn: string },
+    sizeGb: number,
+  ): Promise<FileHandle> {
+    const template = await this.#template(sizeGb);
+    const where = 'path' in options ? options.path : options.unnamedIn;
+    let file: FileHandle | null = null;
+    try {
+      file = 'path' in options ? await open(where, 'wx+', 0o600) : await openUnnamed(where);
+      await file.truncate(template.size);
+      for (const { offset, data } of template.pieces) {
+        await file.write(data, 0, data.length, offset);
+      }
+      return file;
+    } catch (cause) {
+      await file?.close();
+      if (file !== null && 'path' in options) await rm(options.path, { force: true });
+      throw storageError(`make the box's disk in "${where}"`, cause);
+    }
+  }
+
+  #template(sizeGb: number): Promise<SparseImage> {
+    const known = this.#templates.get(sizeGb);
+    if (known !== undefined) return known;
+    const template = this.#loadOrMake(sizeGb);
+    this.#templates.set(sizeGb, template);
+    template.catch(() => this.#templates.delete(sizeGb));
+    return template;
+  }
+
+  async #loadOrMake(sizeGb: number): Promise<SparseImage> {
+    const path = join(this.#directory, `ext4-${RECIPE}-${sizeGb}.tar`);
+    try {
+      return parseSparseTar(await readFile(path));
+    } catch {
+      // Missing, or cut short by a crash: make it anew.
+      return this.#make(path, sizeGb);
+    }
+  }
+
+  async #make(path: string, sizeGb: number): Promise<SparseImage> {
+    await mkdir(this.#directory, { recursive: true });
+    const scratch = await mkdtemp(join(this.#directory, 'new-'));
+    try {
+      const disk = join(scratch, 'disk');
+      const size = `${(sizeGb * GIB) / 1024}k`;
+      await this.#must('mke2fs', [...MKE2FS_ARGUMENTS, disk, size]);
+      const archive = join(scratch, 'disk.tar');
+      const format = ['--format=pax', '--sparse', '--sparse-version=1.0'];
+      await this.#must('tar', [...format, '-C', scratch, '-cf', archive, 'disk']);
+      const template = parseSparseTar(await readFile(archive));
+      await rename(archive, path);
+      return template;
+    } catch (cause) {
+      throw BoxliteError.is(cause) ? cause : storageError(`make a disk of ${sizeGb} GiB`, cause);
+    } finally {
+      await rm(scratch, { recursive: true, force: true });
+    }
+  }
+
+  async #must(command: string, args: readonly string[]): Promise<void> {
+    const { code, stderr } = await this.#run(command, args);
+    if (code === 0) return;
+    throw new BoxliteError('Storage', `Cannot make a disk: ${command} says "${stderr.trim()}"`);
+  }
+}
+
+/** Linux's O_TMPFILE; file systems and hosts without it get a file whose name is taken away at once. */
+const O_TMPFILE = 0o20200000;
+
+async function openUnnamed(directory: string): Promise<FileHandle> {
+  await mkdir(directory, { recursive: true });
+  if (process.platform === 'linux') {
+    const unnamed = await open(directory, O_TMPFILE | constants.O_RDWR, 0o600).catch(() => null);
+    if (unnamed !== null) return unnamed;
+  }
+  const scratch = await mkdtemp(join(directory, 'new-'));
+  try {
+    return await open(join(scratch, 'disk'), 'wx+', 0o600);
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+function storageError(what: string, cause: unknown): BoxliteError {
+  return new BoxliteError('Storage', `Cannot ${what}: ${messageOf(cause)}`, { cause });
+}

@@ -1,0 +1,116 @@
+import type { LaunchPlan, Machine } from '../../spec/parts.ts';
+import { type DescriptorPaths, inheritedDescriptors } from '../descriptors.ts';
+
+/** Translated code of an emulated guest, in MiB: QEMU's default of 1 GiB would be the box's largest part. */
+const TRANSLATION_MIB = 128;
+
+/**
+ * What TCG emulates of a processor: x86-64-v2, which today's distributions are compiled for. `max` and
+ * most named models hang in clock calibration on the microvm machine.
+ */
+const EMULATED_X64 = 'qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+lahf_lm';
+
+/** The delay loop's length does not matter where nothing waits in it; calibrating it takes 0.1 s. */
+const EMULATED_LOOPS_PER_JIFFY = 4_000_000;
+
+/**
+ * A QEMU invocation for `kvm`, `hvf` and `tcg`, which differ in one flag. The machine is `microvm` (`virt`
+ * on arm64); the wire is a virtio serial port on descriptor 3, the console goes to standard output.
+ */
+export function planQemu(machine: Machine): LaunchPlan {
+  const inherited = inheritedDescriptors(machine);
+  return {
+    executable: machine.vmm.executable,
+    args: [
+      ...machineArguments(machine),
+      '-m',
+      String(machine.memoryMib),
+      '-smp',
+      String(machine.cpus),
+      '-nodefaults',
+      '-no-user-config',
+      '-display',
+      'none',
+      // The guest ends itself by a reset, which this makes an exit.
+      '-no-reboot',
+      '-serial',
+      'stdio',
+      '-kernel',
+      '/box/kernel',
+      '-initrd',
+      '/box/initramfs',
+      '-append',
+      kernelCommandLine(machine).join(' '),
+      '-chardev',
+      'socket,id=wire,fd=3',
+      '-device',
+      'virtio-serial-device',
+      '-device',
+      'virtserialport,chardev=wire,name=portal',
+      ...diskArguments(inherited.paths),
+    ],
+    env: {},
+    files: [
+      { hostPath: machine.kernel.path, inside: '/box/kernel' },
+      { hostPath: machine.initramfs, inside: '/box/initramfs' },
+    ],
+    libraries: machine.vmm.libraries,
+    devices: machine.engine === 'kvm' ? ['/dev/kvm'] : [],
+    sharedMemoryBytes: 0,
+    descriptors: inherited.descriptors,
+  };
+}
+
+function machineArguments(machine: Machine): string[] {
+  const { engine, kernel } = machine;
+  const emulated = engine === 'tcg';
+  const accelerator = emulated ? `tcg,thread=multi,tb-size=${TRANSLATION_MIB}` : engine;
+  if (kernel.arch === 'arm64') {
+    return ['-M', 'virt', '-accel', accelerator, '-cpu', emulated ? 'max' : 'host'];
+  }
+  // Without these three timers an emulated guest hangs when it calibrates its clock.
+  const timers = emulated ? 'pit=on,pic=on,rtc=on' : 'pit=off,pic=off,rtc=on';
+  return [
+    '-M',
+    `microvm,${timers},acpi=off,x-option-roms=off`,
+    '-accel',
+    accelerator,
+    '-cpu',
+    emulated ? EMULATED_X64 : 'host',
+  ];
+}
+
+function kernelCommandLine(machine: Machine): string[] {
+  const { kernel, engine, loopsPerJiffy } = machine;
+  const x64 = kernel.arch === 'x64';
+  return [
+    `console=${x64 ? 'ttyS0' : 'ttyAMA0'}`,
+    'quiet',
+    'rdinit=/init',
+    'panic=-1',
+    'rcupdate.rcu_expedited=1',
+    ...(x64 ? ['reboot=t'] : []),
+    ...(x64 && engine === 'tcg'
+      ? ['no_timer_check', 'tsc=reliable', `lpj=${loopsPerJiffy ?? EMULATED_LOOPS_PER_JIFFY}`]
+      : []),
+    'BOXLITE_WIRE=/dev/vport0p1',
+    'BOXLITE_END=reset',
+  ];
+}
+
+function diskArguments({ image, box }: DescriptorPaths): string[] {
+  if (image === null || box === null) return [];
+  return [
+    '-drive',
+    `id=image,file=${image},format=raw,if=none,readonly=on,file.locking=off`,
+    '-drive',
+    `id=box,file=${box},format=raw,if=none,discard=unmap`,
+    '-device',
+    'virtio-blk-device,drive=image',
+    '-device',
+    'virtio-blk-device,drive=box',
+  ];
+}
+
+/** The names of the guest's disks. */
+export const qemuDisks = { image: '/dev/vda', box: '/dev/vdb' } as const;

@@ -1,0 +1,106 @@
+import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { BoxliteError, messageOf } from '../../base/errors.ts';
+import type { Mailbox } from '../../spec/parts.ts';
+
+/** Eight of the largest frames: enough to keep a guest reading while the next are written. */
+const MAILBOX_BYTES = 2 * 1024 * 1024;
+/** The guest reads whole blocks of a disk. */
+const BLOCK_BYTES = 4096;
+/** Largest payload of one frame. */
+const PIECE_BYTES_MAX = 256 * 1024;
+/** Linux's O_TMPFILE: a file that has no name, so nothing is left behind however we end. */
+const O_TMPFILE = 0o20200000;
+
+/** Where pieces lie in the ring: pure bookkeeping, first in, first out. */
+export class RingAllocator {
+  readonly #capacity: number;
+  #pieces: { offset: number; length: number }[] = [];
+  #head = 0;
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  /** Offset of `length` bytes, or null while they have no room in one piece. */
+  allocate(length: number): number | null {
+    const offset = this.#place(length);
+    if (offset === null) return null;
+    this.#pieces.push({ offset, length });
+    this.#head = offset + length;
+    return offset;
+  }
+
+  /** Gives the oldest piece back. False if there is none. */
+  release(): boolean {
+    return this.#pieces.shift() !== undefined;
+  }
+
+  fits(length: number): boolean {
+    return this.#place(length) !== null;
+  }
+
+  #place(length: number): number | null {
+    const oldest = this.#pieces[0];
+    // An empty ring starts over, so that little used memory is little.
+    if (oldest === undefined) return length <= this.#capacity ? 0 : null;
+    if (this.#head > oldest.offset) {
+      if (this.#head + length <= this.#capacity) return this.#head;
+      return length <= oldest.offset ? 0 : null;
+    }
+    return this.#head + length <= oldest.offset ? this.#head : null;
+  }
+}
+
+/** The mailbox of a UML guest: unnamed memory that the guest sees as a read-only disk. */
+export class UmlMailbox implements Mailbox {
+  readonly descriptor: number;
+  readonly #ring = new RingAllocator(MAILBOX_BYTES);
+  #open = true;
+
+  private constructor(descriptor: number) {
+    this.descriptor = descriptor;
+  }
+
+  /**
+   * Makes the mailbox in the first of `directories` that can hold it; one on a tmpfs costs no disk writes.
+   * @throws BoxliteError `Storage` if none can.
+   */
+  static create(directories: readonly string[]): UmlMailbox {
+    const reasons: string[] = [];
+    for (const directory of directories) {
+      try {
+        const descriptor = openSync(directory, O_TMPFILE | constants.O_RDWR, 0o600);
+        ftruncateSync(descriptor, MAILBOX_BYTES);
+        return new UmlMailbox(descriptor);
+      } catch (error) {
+        reasons.push(messageOf(error));
+      }
+    }
+    throw new BoxliteError('Storage', `Cannot make the box's mailbox: ${reasons.join('; ')}`);
+  }
+
+  get roomy(): boolean {
+    return this.#ring.fits(PIECE_BYTES_MAX);
+  }
+
+  put(payload: Uint8Array): { offset: number; length: number } | null {
+    const blocks = Math.ceil(payload.length / BLOCK_BYTES);
+    const offset = this.#ring.allocate(blocks * BLOCK_BYTES);
+    if (offset === null) return null;
+    writeSync(this.descriptor, payload, 0, payload.length, offset);
+    return { offset, length: payload.length };
+  }
+
+  taken(pieces: number): void {
+    for (let i = 0; i < pieces; i++) {
+      if (!this.#ring.release()) {
+        throw new BoxliteError('Portal', 'The guest took more from its mailbox than was put there');
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#open) closeSync(this.descriptor);
+    this.#open = false;
+  }
+}

@@ -1,0 +1,80 @@
+import type { LaunchPlan, Machine } from '../../spec/parts.ts';
+import { type DescriptorPaths, inheritedDescriptors } from '../descriptors.ts';
+
+/** Parts of Debian's UML kernel that benchmark or register for a second and that no box uses. */
+const SLOW_INITCALLS =
+  'initcall_blacklist=raid6_select_algo,calibrate_xor_blocks,register_xor_blocks,init_btrfs_fs';
+
+/** What UML needs in /dev/shm besides the guest's memory: its own page tables and stubs. */
+const SHARED_MEMORY_EXTRA_BYTES = 32 * 1024 * 1024;
+
+/**
+ * A user-mode Linux invocation: the kernel is the program. The wire is serial line 0 on descriptor 3, the
+ * console goes to standard output, the mailbox is a disk that is opened by descriptor.
+ */
+export function planUml(machine: Machine): LaunchPlan {
+  const inherited = inheritedDescriptors(machine);
+  return {
+    executable: '/box/linux',
+    args: [
+      ...machineArguments(machine),
+      ...consoleArguments(machine),
+      ...diskArguments(inherited.paths),
+      ...agentArguments(machine),
+    ],
+    env: {},
+    files: [
+      { hostPath: machine.kernel.path, inside: '/box/linux' },
+      { hostPath: machine.initramfs, inside: '/box/initramfs' },
+    ],
+    libraries: machine.vmm.libraries,
+    devices: [],
+    sharedMemoryBytes: machine.memoryMib * 1024 * 1024 + SHARED_MEMORY_EXTRA_BYTES,
+    descriptors: inherited.descriptors,
+  };
+}
+
+function machineArguments({ kernel, memoryMib, cpus, loopsPerJiffy }: Machine): string[] {
+  return [
+    `mem=${memoryMib}M`,
+    'initrd=/box/initramfs',
+    'rdinit=/init',
+    'uml_dir=/tmp',
+    // Waiting for a whole grace period of several processors costs 100 ms at power-off alone.
+    'rcupdate.rcu_expedited=1',
+    ...(kernel.seccomp ? ['seccomp=on'] : []),
+    ...(kernel.smp ? [`ncpus=${cpus}`] : []),
+    ...(kernel.origin === 'distribution' ? [SLOW_INITCALLS] : []),
+    ...(loopsPerJiffy === null ? [] : [`lpj=${loopsPerJiffy}`]),
+  ];
+}
+
+/** A boot that calibrates has to be read, so it is not quiet. */
+function consoleArguments({ loopsPerJiffy }: Machine): string[] {
+  const lines = ['con=null', 'con0=null,fd:1', 'ssl=null', 'ssl0=fd:3'];
+  return loopsPerJiffy === null ? lines : [...lines, 'quiet'];
+}
+
+/**
+ * `d` keeps UML from looking for a copy-on-write header, by which a guest that writes one to its disk
+ * would name a host file as backing file of its next boot. `r` is read-only.
+ */
+function diskArguments({ image, box, mailbox }: DescriptorPaths): string[] {
+  return [
+    ...(image === null ? [] : [`ubd0rd=${image}`]),
+    ...(box === null ? [] : [`ubd1d=${box}`]),
+    ...(mailbox === null ? [] : [`ubd2rd=${mailbox}`]),
+  ];
+}
+
+/** The kernel hands what it does not know to the agent as environment. */
+function agentArguments({ mailbox }: Machine): string[] {
+  return [
+    'BOXLITE_WIRE=/dev/ttyS0',
+    'BOXLITE_END=poweroff',
+    ...(mailbox === null ? [] : ['BOXLITE_MAILBOX=/dev/ubdc']),
+  ];
+}
+
+/** The names of the guest's disks. */
+export const umlDisks = { image: '/dev/ubda', box: '/dev/ubdb' } as const;

@@ -1,0 +1,64 @@
+import type { Duplex } from 'node:stream';
+import { BoxliteError, messageOf } from '../base/errors.ts';
+import type { Mailbox } from '../spec/parts.ts';
+import { Channel } from './channel.ts';
+import { SocketLink } from './link.ts';
+import type { Hello, JsonObject } from './messages.ts';
+
+/** The host's end of a box's wire. */
+export class Portal {
+  readonly channel: Channel;
+  /** What the guest said of itself; rejects if it never spoke. */
+  readonly hello: Promise<Hello>;
+  readonly #wire: Duplex;
+
+  /** `onFailed` is called once, when the wire has broken or the guest has broken the protocol. */
+  constructor(
+    wire: Duplex,
+    options: { mailbox: Mailbox | null; build: string; onFailed: (reason: BoxliteError) => void },
+  ) {
+    this.#wire = wire;
+    const said = Promise.withResolvers<Hello>();
+    // Nobody may be waiting when the wire breaks.
+    said.promise.catch(() => undefined);
+    this.hello = said.promise;
+    const link = new SocketLink(wire, options.mailbox, () => this.channel.flush());
+    this.channel = new Channel({
+      role: 'host',
+      link,
+      build: options.build,
+      events: {
+        ready: (peer) => said.resolve(peer),
+        failed: (reason) => {
+          said.reject(reason);
+          wire.destroy();
+          options.onFailed(reason);
+        },
+      },
+    });
+    wire.on('data', (chunk: Uint8Array) => this.channel.receive(chunk));
+    wire.on('error', (error) => this.#ended(messageOf(error)));
+    wire.on('close', () => this.#ended('the other end has closed'));
+  }
+
+  /** Asks for a service that only answers. @throws BoxliteError if it refuses or the wire breaks. */
+  ask(request: JsonObject): Promise<JsonObject> {
+    return new Promise((resolve, reject) => {
+      this.channel.open(request, {
+        accepted: resolve,
+        closed: (reason) =>
+          reject(reason ?? new BoxliteError('Portal', 'The guest ended a request unanswered')),
+      });
+    });
+  }
+
+  /** Ends the connection at once. */
+  close(reason: BoxliteError): void {
+    this.channel.fail(reason);
+    this.#wire.destroy();
+  }
+
+  #ended(what: string): void {
+    this.channel.fail(new BoxliteError('Portal', `The wire to the box broke: ${what}`));
+  }
+}

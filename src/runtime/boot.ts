@@ -1,0 +1,105 @@
+/**
+ * How a box starts. Read this first: each step is a room's work, and everything a step opens is on a
+ * stack that is unwound in reverse when a later step fails.
+ */
+import { randomBytes } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { engines } from '../engine/engine.ts';
+import { UmlMailbox } from '../engine/uml/mailbox.ts';
+import { jailed } from '../jail/jail.ts';
+import type { BoxSpec } from '../spec/box-spec.ts';
+import { type Host, type ReadyEngine, scratchDirectories } from './host.ts';
+import { startVm, type Vm, vmStage } from './vm.ts';
+
+/** Bytes of the host's randomness that a guest starts with. */
+const SEED_BYTES = 32;
+
+/** What a boot needs besides the box's spec. */
+export interface BootInput {
+  readonly host: Host;
+  readonly spec: BoxSpec;
+  /** What the guest calls itself. */
+  readonly hostname: string;
+  /** Path of the image disk. */
+  readonly image: (signal?: AbortSignal) => Promise<string>;
+  /** Opens the box's own disk; the boot closes it once the VMM has it. */
+  readonly disk: () => Promise<AsyncDisposable & { readonly fd: number }>;
+}
+
+/** A box that has booted. */
+export interface Booted {
+  readonly vm: Vm;
+  readonly engine: ReadyEngine;
+  readonly timings: BootTimings;
+  /** Whoever takes this ends the VM with it. */
+  readonly resources: AsyncDisposable;
+}
+
+/** How long each stage took, in milliseconds. */
+export interface BootTimings {
+  readonly imageMs: number;
+  readonly diskMs: number;
+  readonly agentMs: number;
+  readonly rootMs: number;
+}
+
+/**
+ * Boots a box.
+ * @throws BoxliteError `Engine` naming the stage, with the console's last lines; what a step throws.
+ */
+export async function boot(input: BootInput, signal?: AbortSignal): Promise<Booted> {
+  const { host, spec } = input;
+  const clock = stopwatch();
+  // Closed in any case, and closed only if the boot fails.
+  await using opened = new AsyncDisposableStack();
+  await using kept = new AsyncDisposableStack();
+
+  // What to boot: the engine with its kernel and initramfs, and the image.
+  const ready = await host.engine(spec.engine ?? 'auto', signal);
+  const engine = engines[ready.name];
+  const image = opened.use(await open(await input.image(signal), 'r'));
+  const imageMs = clock();
+
+  // What is this box's own: a writable disk, and the mailbox where the engine needs one.
+  const disk = opened.use(await input.disk());
+  const mailbox = engine.mailbox ? kept.use(UmlMailbox.create(scratchDirectories)) : null;
+  const diskMs = clock();
+
+  // From facts to a command line, and from there to a narrower one. Both steps are pure.
+  const plan = engine.plan({
+    ...ready,
+    engine: ready.name,
+    cpus: spec.cpus,
+    memoryMib: spec.memoryMib,
+    disks: { image: image.fd, box: disk.fd },
+    mailbox: mailbox?.descriptor ?? null,
+  });
+  const timeoutMs = spec.bootTimeoutMs ?? engine.bootTimeoutMs;
+  const vm = kept.use(await startVm(jailed(plan, ready), { mailbox, timeoutMs, signal }));
+  const agentMs = clock();
+
+  // The agent has spoken: it mounts the disks, and from then on commands can run.
+  const request = {
+    service: 'boot',
+    image: engine.disks.image,
+    disk: engine.disks.box,
+    hostname: input.hostname,
+    time: Date.now(),
+    seed: randomBytes(SEED_BYTES).toString('hex'),
+  };
+  await vmStage(vm, 'mounting the root file system', vm.portal.ask(request), { timeoutMs, signal });
+  const rootMs = clock();
+  const timings = { imageMs, diskMs, agentMs, rootMs };
+  return { vm, engine: ready, timings, resources: kept.move() };
+}
+
+/** Each call returns the milliseconds since the one before. */
+function stopwatch(): () => number {
+  let last = performance.now();
+  return () => {
+    const now = performance.now();
+    const passed = now - last;
+    last = now;
+    return passed;
+  };
+}
