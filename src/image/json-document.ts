@@ -37,12 +37,21 @@ export function member(object: JsonObject, name: string): unknown {
   return Object.hasOwn(object, name) ? object[name] : undefined;
 }
 
-/** A text member, or null where it is missing. @throws BoxliteError `Image` if it is something else. */
-export function optionalText(object: JsonObject, name: string, what: string): string | null {
+/**
+ * A text member, or null where it is missing. `path` names it in messages.
+ *
+ * @throws BoxliteError `Image` if it is something else.
+ */
+export function optionalText(
+  object: JsonObject,
+  name: string,
+  what: string,
+  path = name,
+): string | null {
   const value = member(object, name) ?? null;
   if (value === null) return null;
   if (typeof value !== 'string' || value.length > TEXT_CHARS_MAX) {
-    throw malformed(what, `"${name}" is not a text of at most ${TEXT_CHARS_MAX} characters`);
+    throw malformed(what, `"${path}" is not a text of at most ${TEXT_CHARS_MAX} characters`);
   }
   return value;
 }

@@ -158,21 +158,21 @@ function readEntry(value: unknown, path: string, what: string): IndexEntry {
   const platform = isObject(value) ? (member(value, 'platform') ?? null) : null;
   if (platform === null) return { ...descriptor, platform: null };
   if (!isObject(platform)) throw malformed(what, `"${path}.platform" is not an object`);
-  const where = `${what}, "${path}.platform"`;
+  const text = (name: string) => optionalText(platform, name, what, `${path}.platform.${name}`);
   return {
     ...descriptor,
     platform: {
-      os: optionalText(platform, 'os', where) ?? '',
-      architecture: optionalText(platform, 'architecture', where) ?? '',
-      variant: optionalText(platform, 'variant', where) || null,
+      os: text('os') ?? '',
+      architecture: text('architecture') ?? '',
+      variant: text('variant') || null,
     },
   };
 }
 
 function readDescriptor(value: unknown, path: string, what: string): Descriptor {
   if (!isObject(value)) throw malformed(what, `"${path}" is not an object`);
-  const mediaType = optionalText(value, 'mediaType', `${what}, "${path}"`);
-  const digest = optionalText(value, 'digest', `${what}, "${path}"`);
+  const mediaType = optionalText(value, 'mediaType', what, `${path}.mediaType`);
+  const digest = optionalText(value, 'digest', what, `${path}.digest`);
   const size = member(value, 'size');
   if (mediaType === null) throw malformed(what, `"${path}.mediaType" is missing`);
   if (digest === null || !isDigest(digest)) {

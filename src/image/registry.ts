@@ -6,7 +6,9 @@
  */
 
 import type { ProxySettings } from '../base/env.ts';
+import { BoxliteError } from '../base/errors.ts';
 import { DOCKER_HUB } from '../spec/image-name.ts';
+import type { RegistryTransport } from '../spec/image-registry.ts';
 import { Authorizer } from './auth.ts';
 import type { BlobOrigin } from './blobs.ts';
 import { type DockerLogins, findLogin } from './credentials.ts';
@@ -193,19 +195,26 @@ export class RegistryClient implements Disposable {
   async #findBase(): Promise<URL> {
     const { registry, reference } = this.#candidate;
     const host = reference.domain === DOCKER_HUB ? DOCKER_HUB_HOST : reference.domain;
-    const base = new URL(`${registry.transport}://${host}`);
+    const base = registryUrl(registry.transport, host);
     if (!this.#isImplicitLoopback()) return base;
     try {
       await this.#challengeOf(base);
       return base;
     } catch (error) {
-      if (isNotTls(error) || isUnreachable(error)) return new URL(`http://${host}`);
+      if (isNotTls(error) || isUnreachable(error)) return registryUrl('http', host);
       throw error;
     }
   }
 
   #isImplicitLoopback(): boolean {
     const { configured, reference } = this.#candidate;
-    return !configured && isLoopback(hostOf(new URL(`https://${reference.domain}`)));
+    return !configured && isLoopback(hostOf(registryUrl('https', reference.domain)));
   }
+}
+
+/** A name may keep to the grammar and still be no address: `1.2.3.4.5`. */
+function registryUrl(transport: RegistryTransport, host: string): URL {
+  const url = URL.parse(`${transport}://${host}`);
+  if (url !== null) return url;
+  throw new BoxliteError('InvalidArgument', `Cannot use registry "${host}": it is not a host`);
 }
