@@ -7,4 +7,26 @@ export { ExecResult } from './box/exec-result.ts';
 export { ExecStderr, ExecStdin, ExecStdout } from './box/exec-streams.ts';
 export { Execution } from './box/execution.ts';
 export { LiteBox } from './box/lite-box.ts';
+export type { KernelProgress } from './engine/kernel/progress.ts';
+export { type BuildKernelsOptions, buildKernels, listKernels } from './runtime/kernels.ts';
 export { BoxliteRuntime } from './runtime/runtime.ts';
+export type * from './spec/box-options.ts';
+export {
+  BoxStatus,
+  canRemove,
+  canRun,
+  canStart,
+  canStop,
+  isActive,
+  isConfigured,
+  isRunning,
+  isStopped,
+  isTransient,
+} from './spec/box-status.ts';
+export type { BoxliteOptions } from './spec/boxlite-options.ts';
+export { BoxCommand } from './spec/command.ts';
+export { ImageRegistry } from './spec/image-registry.ts';
+export type { BoxInfo, EngineReport, LogEntry, PublishedPort } from './spec/info.ts';
+export type { EngineName, Kernel, KernelFlavor } from './spec/parts.ts';
+export { SecurityOptions, SecurityOptionsBuilder } from './spec/security.ts';
+export type { ResourceLimits } from './spec/security-settings.ts';

@@ -52,7 +52,7 @@ export function wholeNumber(text: string | undefined, option: string): number | 
 /** `NAME=value`, or `NAME` alone for the caller's own value. @throws UsageError */
 export function environmentPairs(
   given: readonly string[],
-  own: (name: string) => string | undefined,
+  own: (name: string) => string | null,
 ): Record<string, string> {
   const pairs: Record<string, string> = {};
   for (const item of given) {
@@ -60,7 +60,7 @@ export function environmentPairs(
     if (at === 0) throw new UsageError(`--env: expected NAME=value, got "${item}"`);
     const name = at < 0 ? item : item.slice(0, at);
     const value = at < 0 ? own(name) : item.slice(at + 1);
-    if (value !== undefined) pairs[name] = value;
+    if (value !== null) pairs[name] = value;
   }
   return pairs;
 }

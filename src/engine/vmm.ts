@@ -31,6 +31,11 @@ const qemuPrograms: Readonly<Record<Architecture, string>> = {
   arm64: 'qemu-system-aarch64',
 };
 
+/** The QEMU program for guests of an architecture. */
+export function qemuProgram(arch: Architecture): string {
+  return qemuPrograms[arch];
+}
+
 /** The first file of that name in a `PATH` that may be executed, or null. */
 export async function findProgram(name: string, path: string): Promise<string | null> {
   for (const directory of path.split(':')) {
@@ -48,7 +53,7 @@ export async function findProgram(name: string, path: string): Promise<string | 
 
 /** @throws BoxliteError `Engine` if QEMU is not installed. */
 export async function findQemu(arch: Architecture, path: string, run: RunCommand): Promise<Vmm> {
-  const name = qemuPrograms[arch];
+  const name = qemuProgram(arch);
   const executable = await findProgram(name, path);
   if (executable === null) {
     throw new BoxliteError(

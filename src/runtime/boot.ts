@@ -8,7 +8,8 @@ import { engines } from '../engine/engine.ts';
 import { UmlMailbox } from '../engine/uml/mailbox.ts';
 import { jailed } from '../jail/jail.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
-import { type Host, type ReadyEngine, scratchDirectories } from './host.ts';
+import type { Host, ReadyEngine } from './host.ts';
+import { scratchDirectories } from './host-checks.ts';
 import { startVm, type Vm, vmStage } from './vm.ts';
 
 /** Bytes of the host's randomness that a guest starts with. */

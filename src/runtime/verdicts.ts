@@ -25,21 +25,34 @@ export class Verdicts {
   }
 
   async get(engine: EngineName, key: string): Promise<Verdict | null> {
-    const verdict = (await this.load()).get(engine);
+    const verdict = (await this.#load()).get(engine);
     return verdict?.key === key ? verdict : null;
   }
 
   async set(engine: EngineName, verdict: Verdict): Promise<void> {
     // Another program may have probed another engine meanwhile.
     this.#known = null;
-    const known = await this.load();
+    const known = await this.#load();
     known.set(engine, verdict);
-    await writeWhole(this.#path, JSON.stringify(Object.fromEntries(known), null, 2));
+    await this.#save(known);
   }
 
-  async load(): Promise<Map<EngineName, Verdict>> {
+  /** Takes back every verdict that an engine does not work. */
+  async forgetFailures(): Promise<void> {
+    this.#known = null;
+    const known = await this.#load();
+    const good = [...known].filter(([, verdict]) => verdict.vmm !== null);
+    if (good.length < known.size) await this.#save(new Map(good));
+  }
+
+  async #load(): Promise<Map<EngineName, Verdict>> {
     this.#known ??= await readFile(this.#path, 'utf8').then(parse, () => new Map());
     return this.#known;
+  }
+
+  async #save(verdicts: Map<EngineName, Verdict>): Promise<void> {
+    this.#known = verdicts;
+    await writeWhole(this.#path, JSON.stringify(Object.fromEntries(verdicts), null, 2));
   }
 }
 

@@ -28,14 +28,16 @@ function describe(reports: readonly EngineReport[]): string {
 }
 
 function details(report: EngineReport): string[] {
+  const { kernel, vmm, bootMs, reason, remedy, tried } = report;
+  const steps = tried.map((step) => `tried: ${step}`);
   if (!report.usable) {
-    const why = report.reason.split('\n').map((line) => `why: ${line}`);
-    return report.remedy === '' ? why : [...why, `do:  ${report.remedy}`];
+    const why = (reason ?? '').split('\n').map((line) => `why: ${line}`);
+    return [...steps, ...why, ...(remedy === null ? [] : [`do: ${remedy}`])];
   }
-  const { kernel, vmm, bootMs } = report;
   return [
-    `kernel ${kernel?.version} (${kernel?.origin}, ${kernel?.path})`,
-    ...(vmm === null || vmm === kernel?.version ? [] : [`VMM ${vmm}`]),
+    ...steps,
+    `kernel: ${kernel?.version} (${kernel?.origin}, ${kernel?.path})`,
+    ...(vmm === null || vmm === kernel?.version ? [] : [`VMM: ${vmm}`]),
     ...(bootMs === null ? [] : [`a probe guest booted in ${bootMs} ms`]),
   ];
 }

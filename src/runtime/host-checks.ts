@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { access, constants, readFile, stat } from 'node:fs/promises';
+import { arch as hostArch, platform, tmpdir } from 'node:os';
+import { BoxliteError, systemCode } from '../base/errors.ts';
+import type { Architecture, EngineName } from '../spec/parts.ts';
+
+/** Which engines make sense on which system, in the order in which `auto` tries them. */
+const enginesByPlatform: Partial<Record<NodeJS.Platform, readonly EngineName[]>> = {
+  linux: ['kvm', 'uml', 'tcg'],
+  darwin: ['hvf', 'tcg'],
+};
+
+/** The engines this system could have. */
+export function hostEngines(): readonly EngineName[] {
+  return enginesByPlatform[platform()] ?? [];
+}
+
+/** Folders in which unnamed memory can be made, the fastest first. */
+export const scratchDirectories: readonly string[] = ['/dev/shm', tmpdir()];
+
+/** @throws BoxliteError `UnsupportedEngine` if this system cannot have the engine. */
+export function requirePossible(engine: EngineName): void {
+  if (!hostEngines().includes(engine)) {
+    throw new BoxliteError('UnsupportedEngine', `There is no engine "${engine}" on ${platform()}`);
+  }
+  if (engine === 'uml' && guestArchitecture() !== 'x64') {
+    throw new BoxliteError('UnsupportedEngine', 'User-mode Linux runs on x86-64 only');
+  }
+}
+
+/** The architecture of guests, which is the host's. */
+export function guestArchitecture(): Architecture {
+  const arch = hostArch();
+  if (arch === 'x64' || arch === 'arm64') return arch;
+  throw new BoxliteError('UnsupportedEngine', `BoxLite runs on x86-64 and arm64, not on ${arch}`);
+}
+
+/** @throws BoxliteError `Engine` if /dev/kvm is missing or may not be opened. That it opens proves little. */
+export async function checkKvm(): Promise<void> {
+  try {
+    await access('/dev/kvm', constants.R_OK | constants.W_OK);
+  } catch (cause) {
+    throw new BoxliteError(
+      'Engine',
+      systemCode(cause) === 'EACCES'
+        ? 'No access to /dev/kvm: add the user to the group "kvm" and log in again'
+        : 'There is no /dev/kvm: the processor or the host offers no hardware virtualisation',
+      { cause },
+    );
+  }
+}
+
+/** What to do about an engine that does not work, as far as that can be told from why. */
+export function remedyFor(engine: EngineName, reason: string): string | null {
+  if (/namespace|uid map|Operation not permitted/i.test(reason)) {
+    return (
+      'allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1; on Ubuntu also ' +
+      'kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for bwrap)'
+    );
+  }
+  if (/install|apt-get|There is no engine/.test(reason)) return null;
+  if (engine === 'kvm') {
+    return (
+      'enable hardware virtualisation in the firmware, or nested virtualisation where this host is a ' +
+      'guest itself; until then "uml" or "tcg" do the work'
+    );
+  }
+  return 'read the console above; with "boxlite run --engine" another engine can be chosen';
+}
+
+/** Tells one version of a file from another without reading it. */
+export async function fileIdentity(path: string): Promise<string> {
+  const { size, mtimeMs } = await stat(path);
+  return `${path}:${size}:${mtimeMs}`;
+}
+
+/** A key that changes with its parts and when the host reboots, which may bring other settings. */
+export async function verdictKey(parts: readonly string[]): Promise<string> {
+  // macOS has no such file; its hypervisor does not change with a reboot either.
+  const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
+  return createHash('sha256')
+    .update(JSON.stringify([boot.trim(), ...parts]))
+    .digest('hex');
+}
