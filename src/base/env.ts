@@ -57,6 +57,11 @@ export function proxySettings(): ProxySettings {
   };
 }
 
+/** A variable that the user named, such as `docker run -e NAME` does; null if it is not set. */
+export function environmentVariable(name: string): string | null {
+  return process.env[name] ?? null;
+}
+
 /** A variable's value; an empty one counts as unset. */
 function variable(name: string): string | null {
   return process.env[name] || null;

@@ -13,7 +13,9 @@ export interface OwnKernelRecord {
   readonly version: string;
   /** Where the source came from, for people: a package with its version, or a file name. */
   readonly source: string;
-  /** Of configuration, source and build steps. */
+  /** Of configuration and build steps. */
+  readonly recipe: string;
+  /** Of the recipe and the source. */
   readonly hash: string;
   readonly seccomp: boolean;
   readonly smp: boolean;
@@ -90,7 +92,9 @@ function isRecord(value: unknown): value is OwnKernelRecord {
     record['format'] === 1 &&
     (record['flavor'] === 'uml' || record['flavor'] === 'vm') &&
     (record['arch'] === 'x64' || record['arch'] === 'arm64') &&
-    ['version', 'source', 'hash', 'builtAt'].every((key) => typeof record[key] === 'string') &&
+    ['version', 'source', 'recipe', 'hash', 'builtAt'].every(
+      (key) => typeof record[key] === 'string',
+    ) &&
     typeof record['seccomp'] === 'boolean' &&
     typeof record['smp'] === 'boolean'
   );

@@ -1,9 +1,13 @@
 /** Folders that come into the cache whole or not at all. */
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { systemCode } from '../../base/errors.ts';
+import { listFolder } from './files.ts';
+
+/** No build takes this long: an older folder was left by a process that was killed. */
+const STALE_MS = 24 * 60 * 60 * 1000;
 
 /** A fresh folder that is removed when it goes out of scope, unless it was moved to its place. */
 export interface Staging extends AsyncDisposable {
@@ -14,7 +18,9 @@ export interface Staging extends AsyncDisposable {
 
 /** Makes a staging folder on the cache's own file system, so that a rename is enough. */
 export async function makeStaging(cacheDir: string): Promise<Staging> {
-  const path = join(cacheDir, 'kernels', 'tmp', randomBytes(6).toString('hex'));
+  const base = join(cacheDir, 'kernels', 'tmp');
+  await removeStale(base);
+  const path = join(base, randomBytes(6).toString('hex'));
   await mkdir(path, { recursive: true });
   return {
     path,
@@ -31,4 +37,16 @@ export async function makeStaging(cacheDir: string): Promise<Staging> {
       await rm(path, { recursive: true, force: true });
     },
   };
+}
+
+async function removeStale(base: string): Promise<void> {
+  for (const name of await listFolder(base)) {
+    const path = join(base, name);
+    // The folder itself is written to only when the work begins.
+    const made = await stat(path).then(
+      (info) => info.mtimeMs,
+      () => Number.POSITIVE_INFINITY,
+    );
+    if (Date.now() - made > STALE_MS) await rm(path, { recursive: true, force: true });
+  }
 }
