@@ -169,9 +169,13 @@ void boot_open(uint32_t id, const struct json *request)
 
 void boot_undo(void)
 {
+    int status;
+    pid_t pid;
     kill_everything();
-    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-        ;
+    /* Whoever waits for a command learns that it was killed. */
+    while ((pid = waitpid(-1, &status, 0)) > 0 || errno == EINTR)
+        if (pid > 0)
+            exec_reaped(pid, status);
     if (!agent.booted)
         return;
     umount2("/root", MNT_DETACH);

@@ -1,7 +1,7 @@
-import { constants } from 'node:os';
 import { wholeNumber } from '../portal/control.ts';
 import { violation } from '../portal/frame.ts';
 import type { JsonObject } from '../portal/messages.ts';
+import { SIGNAL_MAX, signalName } from './signals.ts';
 
 /** How a command ended. A non-zero exit is a result, never an error. */
 export class ExecResult {
@@ -38,11 +38,7 @@ export function parseExit(message: JsonObject): number | null {
   if (exit === undefined) return null;
   if (typeof exit !== 'object' || exit === null) throw violation('an exit that is no object');
   const fields = exit as JsonObject;
-  return 'signal' in fields ? -wholeNumber(fields, 'signal', 64) : wholeNumber(fields, 'code', 255);
-}
-
-/** `SIGKILL` for 9. Numbers without a name, such as real-time signals, give null. */
-function signalName(number: number): NodeJS.Signals | null {
-  const found = Object.entries(constants.signals).find(([, value]) => value === number);
-  return found === undefined ? null : (found[0] as NodeJS.Signals);
+  return 'signal' in fields
+    ? -wholeNumber(fields, 'signal', SIGNAL_MAX)
+    : wholeNumber(fields, 'code', 255);
 }

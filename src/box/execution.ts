@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:os';
 import { BoxliteError } from '../base/errors.ts';
 import type { Channel } from '../portal/channel.ts';
 import type { JsonObject } from '../portal/messages.ts';
@@ -7,14 +6,13 @@ import type { PortalStream } from '../portal/stream.ts';
 import { ExecResult, parseExit } from './exec-result.ts';
 import { ExecStderr, ExecStdin, ExecStdout } from './exec-streams.ts';
 import { OutputBuffer } from './output.ts';
+import { signalNumber } from './signals.ts';
 
 /** How long a command that was asked to end may take before it is killed. */
 const TERM_GRACE_MS = 2_000;
 
 const SIGTERM = 15;
 const SIGKILL = 9;
-/** The highest signal Linux has. */
-const SIGNAL_MAX = 64;
 
 /** A command as the agent runs it: every default is filled in. */
 export interface ExecRequest {
@@ -262,16 +260,6 @@ export class Execution implements AsyncDisposable {
     this.#stdinTaken = true;
     this.#main.end();
   }
-}
-
-/** `kill -l`'s numbers are Linux's, whatever the host is. */
-function signalNumber(signal: number | NodeJS.Signals): number {
-  const number = typeof signal === 'number' ? signal : constants.signals[signal];
-  if (Number.isInteger(number) && number >= 1 && number <= SIGNAL_MAX) return number;
-  throw new BoxliteError(
-    'InvalidArgument',
-    `There is no signal ${signal}: expected a name or 1..64`,
-  );
 }
 
 const refusals: Readonly<Record<string, string>> = {
