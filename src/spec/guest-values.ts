@@ -6,6 +6,7 @@ import {
   invalid,
   isRecord,
   list,
+  memberPath,
   mistyped,
   nonEmptyText,
   quote,
@@ -41,8 +42,8 @@ export function joinEnvironments(
 
 function recordPairs(value: Record<string, unknown>, path: string): EnvironmentPair[] {
   return Object.entries(value).map(([name, content]) => [
-    variableName(name, `${path}[${quote(name)}]`),
-    text(content, `${path}[${quote(name)}]`),
+    variableName(name, memberPath(path, name)),
+    text(content, memberPath(path, name)),
   ]);
 }
 

@@ -89,7 +89,8 @@ function portName({ hostIp, hostPort, guestPort, protocol }: PortMapping): strin
 const secretText: Read<string> = (value, path) => {
   if (typeof value !== 'string') throw mistyped(path, 'a string', value);
   if (value === '' || /[\0\r\n]/.test(value)) {
-    throw invalid(path, 'one line that is not empty', value === '' ? '""' : 'other characters');
+    const got = value === '' ? '""' : 'one with a line end or NUL';
+    throw invalid(path, 'a line of text that is not empty', got);
   }
   return value;
 };

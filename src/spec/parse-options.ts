@@ -10,21 +10,17 @@ import { rootfs, volumes } from './parse-files.ts';
 import { network, ports, secrets } from './parse-network.ts';
 import {
   flag,
-  instanceOf,
   invalid,
-  isRecord,
   list,
-  mistyped,
-  nonEmptyText,
   oneOf,
   optional,
   quote,
-  type Read,
   shape,
   text,
+  textRecord,
   wholeNumber,
 } from './reader.ts';
-import { SecurityOptions } from './security.ts';
+import { SecurityOptions, securityOptions } from './security.ts';
 import { gibibytes, mebibytes } from './size.ts';
 
 /** What the limits and defaults of options depend on. */
@@ -46,10 +42,9 @@ const DEFAULT_NETWORK = Object.freeze({ mode: 'enabled', allowNet: Object.freeze
 const BOX_NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/;
 
 const engine = oneOf(['auto', 'kvm', 'hvf', 'uml', 'tcg']);
-const security = instanceOf(SecurityOptions, 'SecurityOptions, as SecurityOptions.enabled() gives');
 
 const advancedFields = shape({
-  security: optional(security, null),
+  security: optional(securityOptions, null),
   isolateMounts: optional(flag, null),
 });
 const noneAdvanced = { security: null, isolateMounts: null };
@@ -117,7 +112,7 @@ function boxFields(host: HostFacts) {
     user: optional(user, null),
     entrypoint: optional(words, null),
     cmd: optional(list(text), null),
-    labels: optional(labels, Object.freeze({})),
+    labels: optional(textRecord, Object.freeze({})),
     rootfs: optional(rootfs(host.cwd), DEFAULT_ROOTFS),
     volumes: optional(volumes(host.cwd), Object.freeze([])),
     network: optional(network, DEFAULT_NETWORK),
@@ -128,7 +123,7 @@ function boxFields(host: HostFacts) {
     engine: optional(engine, null),
     bootTimeoutMs: optional(durationMs(), null),
     advanced: optional(advancedFields, noneAdvanced),
-    security: optional(security, null),
+    security: optional(securityOptions, null),
     isolateMounts: optional(flag, null),
   });
 }
@@ -158,13 +153,3 @@ function refuseConflicts(spec: BoxSpec, host: HostFacts): void {
     throw invalid('isolateMounts', 'false but on Linux', `true on ${host.platform}`);
   }
 }
-
-/** The option `labels`. */
-const labels: Read<Readonly<Record<string, string>>> = (value, path) => {
-  if (!isRecord(value)) throw mistyped(path, 'a record of strings', value);
-  const entries = Object.entries(value).map(([name, content]) => [
-    nonEmptyText(name, `${path}[${quote(name)}]`),
-    text(content, `${path}[${quote(name)}]`),
-  ]);
-  return Object.freeze(Object.fromEntries(entries));
-};

@@ -31,13 +31,19 @@ export function shape<F extends Readonly<Record<string, Read<unknown>>>>(
 ): Read<Shape<F>> {
   return (value, path) => {
     if (!isRecord(value)) throw mistyped(path === '' ? 'options' : path, 'an object', value);
-    const at = (key: string) => (path === '' ? key : `${path}.${key}`);
+    const at = (key: string) => memberPath(path, key);
     for (const key of Object.keys(value)) {
       if (!Object.hasOwn(fields, key)) throw unknownKey(at(key), Object.keys(fields));
     }
     const entries = Object.entries(fields).map(([key, read]) => [key, read(value[key], at(key))]);
     return Object.freeze(Object.fromEntries(entries)) as Shape<F>;
   };
+}
+
+/** Where a member of the object at `path` is. */
+export function memberPath(path: string, key: string): string {
+  if (!/^[\w$]+$/.test(key)) return `${path}[${quote(key)}]`;
+  return path === '' ? key : `${path}.${key}`;
 }
 
 /** Where there is nothing, `fallback`. */
@@ -87,6 +93,16 @@ export function nonEmptyText(value: unknown, path: string): string {
   return read;
 }
 
+/** An object whose members are all texts, under any name but none. */
+export function textRecord(value: unknown, path: string): Readonly<Record<string, string>> {
+  if (!isRecord(value)) throw mistyped(path, 'a record of strings', value);
+  const entries = Object.entries(value).map(([name, content]) => {
+    const at = memberPath(path, name);
+    return [nonEmptyText(name, at), text(content, at)];
+  });
+  return Object.freeze(Object.fromEntries(entries));
+}
+
 /** One of a few words. */
 export function oneOf<const T extends string>(words: readonly T[]): Read<T> {
   const expected = `one of ${words.map((word) => `"${word}"`).join(', ')}`;
@@ -95,18 +111,6 @@ export function oneOf<const T extends string>(words: readonly T[]): Read<T> {
     const word = words.find((candidate) => candidate === value);
     if (word === undefined) throw invalid(path, expected, quote(value));
     return word;
-  };
-}
-
-/** An instance of a class; `example` shows how to make one. */
-export function instanceOf<T>(
-  // biome-ignore lint/suspicious/noExplicitAny: a private constructor has no callable type
-  type: abstract new (...args: any[]) => T,
-  expected: string,
-): Read<T> {
-  return (value, path) => {
-    if (!(value instanceof type)) throw mistyped(path, expected, value);
-    return value;
   };
 }
 
@@ -130,8 +134,7 @@ export function describeType(value: unknown): string {
   }
   if (Array.isArray(value)) return 'an array';
   if (typeof value !== 'object') return `a ${typeof value}`;
-  const name: unknown = value.constructor?.name;
-  return typeof name === 'string' && name !== '' && name !== 'Object' ? `a ${name}` : 'an object';
+  return isRecord(value) ? 'an object' : `an object (${value.constructor?.name})`;
 }
 
 function unknownKey(path: string, known: readonly string[]): BoxliteError {

@@ -2,7 +2,7 @@ import type { Seconds } from '../base/durations.ts';
 import type { Bytes } from '../base/sizes.ts';
 import { ID_MAX, variableName } from './guest-values.ts';
 import { absoluteHostPath } from './host-path.ts';
-import { flag, invalid, list, wholeNumber } from './reader.ts';
+import { flag, invalid, list, mistyped, type Read, wholeNumber } from './reader.ts';
 import {
   limitBytes,
   limitCount,
@@ -39,31 +39,35 @@ export class SecurityOptions implements SecuritySettings {
   declare readonly networkEnabled: boolean;
   readonly #settings: SecuritySettings;
 
-  /** Only presets and builders make these, so that every one has been checked. @internal */
-  constructor(settings: SecuritySettings) {
+  private constructor(settings: SecuritySettings) {
     this.#settings = settings;
     Object.freeze(Object.assign(this, settings));
   }
 
+  /** Checked settings as options. @internal */
+  static of(settings: SecuritySettings): SecurityOptions {
+    return new SecurityOptions(Object.freeze(settings));
+  }
+
   /** Everything on, as user and group 65534. The default. */
   static enabled(): SecurityOptions {
-    return new SecurityOptions(presets.enabled);
+    return SecurityOptions.of(presets.enabled);
   }
   /** Everything off: for debugging, and for hosts that cannot jail. */
   static disabled(): SecurityOptions {
-    return new SecurityOptions(presets.disabled);
+    return SecurityOptions.of(presets.disabled);
   }
   /** An older preset, for debugging: no jailer, no seccomp, descriptors stay open. */
   static development(): SecurityOptions {
-    return new SecurityOptions(presets.development);
+    return SecurityOptions.of(presets.development);
   }
   /** An older preset: jailer and seccomp, without limits, as a user chosen for the box. */
   static standard(): SecurityOptions {
-    return new SecurityOptions(presets.standard);
+    return SecurityOptions.of(presets.standard);
   }
   /** An older preset: the same as `enabled()`. */
   static maximum(): SecurityOptions {
-    return new SecurityOptions(presets.enabled);
+    return SecurityOptions.of(presets.enabled);
   }
 
   /** Starts from `enabled()`. */
@@ -77,6 +81,12 @@ export class SecurityOptions implements SecuritySettings {
   }
 }
 
+/** The option `security`. */
+export const securityOptions: Read<SecurityOptions> = (value, path) => {
+  if (value instanceof SecurityOptions) return value;
+  throw mistyped(path, 'SecurityOptions, as SecurityOptions.enabled() gives', value);
+};
+
 /**
  * Makes SecurityOptions. Each method changes the builder and returns it; `build()` may be called
  * more than once. Every method throws BoxliteError `InvalidArgument` for a value out of range.
@@ -87,7 +97,7 @@ export class SecurityOptionsBuilder {
 
   /** Starts from `base`, or from `SecurityOptions.enabled()`. */
   constructor(base: SecurityOptions = SecurityOptions.enabled()) {
-    this.#base = base.toSettings();
+    this.#base = securityOptions(base, 'base').toSettings();
   }
 
   /** Starts from the defaults, `SecurityOptions.enabled()`. */
@@ -204,14 +214,14 @@ export class SecurityOptionsBuilder {
    */
   build(): SecurityOptions {
     const settings = this.#merged();
-    if (settings.jailerEnabled) return new SecurityOptions(Object.freeze(settings));
+    if (settings.jailerEnabled) return SecurityOptions.of(settings);
     for (const [name, off] of Object.entries(presets.withoutJailer)) {
       const asked = this.#changes[name as keyof typeof presets.withoutJailer];
       if (asked !== undefined && asked !== off) {
         throw invalid(name, 'jailerEnabled(true) with it, because the jailer does this', 'false');
       }
     }
-    return new SecurityOptions(Object.freeze({ ...settings, ...presets.withoutJailer }));
+    return SecurityOptions.of({ ...settings, ...presets.withoutJailer });
   }
 
   #merged(): SecuritySettings {

@@ -1,0 +1,61 @@
+// pure
+/** The small options of single calls, read as strictly as those of a box. */
+
+import type { CopyOptions } from './box-options.ts';
+import { type BoxStatus, boxStatuses } from './box-status.ts';
+import { durationMs } from './duration.ts';
+import { flag, list, mistyped, oneOf, optional, type Read, shape, textRecord } from './reader.ts';
+
+const signal: Read<AbortSignal> = (value, path) => {
+  if (!(value instanceof AbortSignal)) throw mistyped(path, 'an AbortSignal', value);
+  return value;
+};
+
+const signalFields = { signal: optional(signal, null) };
+
+/** What `start` and `run` take. */
+export const parseSignalOptions = outermost(shape(signalFields));
+
+/** What `stop` takes. No time at all ends the box without asking it. */
+export const parseStopOptions = outermost(shape({ timeoutMs: optional(durationMs(0), null) }));
+
+/** What `logs` takes. */
+export const parseLogsOptions = outermost(
+  shape({ follow: optional(flag, false), ...signalFields }),
+);
+
+/** What `copyIn` and `copyOut` take. */
+export const parseCopyOptions: (options: unknown) => CopySpec = outermost(
+  shape({
+    recursive: optional(flag, true),
+    overwrite: optional(flag, true),
+    followSymlinks: optional(flag, false),
+    includeParent: optional(flag, true),
+    ...signalFields,
+  }),
+);
+
+/** What `listInfo` takes. No status means all of them. */
+export const parseListFilter: (options: unknown) => ListFilter = outermost(
+  shape({
+    status: optional(list(oneOf(boxStatuses)), boxStatuses),
+    labels: optional(textRecord, {}),
+  }),
+);
+
+/** CopyOptions with every default filled in. */
+export type CopySpec = {
+  readonly [K in keyof Omit<CopyOptions, 'signal'>]-?: boolean;
+} & { readonly signal: AbortSignal | null };
+
+/** Which boxes to list. */
+export interface ListFilter {
+  readonly status: readonly BoxStatus[];
+  /** A box has all of these. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Options that a call may leave out altogether. */
+function outermost<T>(read: Read<T>): (options: unknown) => T {
+  return (options) => read(options === undefined ? {} : options, '');
+}
