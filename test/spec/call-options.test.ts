@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Seconds } from '../../src/base/durations.ts';
+import {
+  parseCopyOptions,
+  parseListFilter,
+  parseLogsOptions,
+  parseSignalOptions,
+  parseStopOptions,
+} from '../../src/spec/call-options.ts';
+import { refuses } from './refusal.ts';
+
+const { signal } = new AbortController();
+
+test('every call can do without options', () => {
+  assert.deepEqual(parseSignalOptions(undefined), { signal: null });
+  assert.deepEqual(parseStopOptions(undefined), { timeoutMs: null });
+  assert.deepEqual(parseLogsOptions(undefined), { follow: false, signal: null });
+  assert.deepEqual(parseCopyOptions(undefined), {
+    recursive: true,
+    overwrite: true,
+    followSymlinks: false,
+    includeParent: true,
+    signal: null,
+  });
+  assert.deepEqual(parseListFilter(undefined), {
+    status: ['unknown', 'configured', 'running', 'stopping', 'stopped'],
+    labels: {},
+  });
+});
+
+test('every call takes its options', () => {
+  assert.equal(parseSignalOptions({ signal }).signal, signal);
+  assert.equal(parseStopOptions({ timeoutMs: 0 }).timeoutMs, 0);
+  assert.equal(parseStopOptions({ timeoutMs: Seconds.fromSeconds(2) }).timeoutMs, 2000);
+  assert.deepEqual(parseLogsOptions({ follow: true, signal }), { follow: true, signal });
+  assert.equal(parseCopyOptions({ overwrite: false }).overwrite, false);
+  assert.deepEqual(parseListFilter({ status: ['running'], labels: { a: 'b' } }), {
+    status: ['running'],
+    labels: { a: 'b' },
+  });
+});
+
+test('every call refuses what it does not know', () => {
+  const statuses = '"unknown", "configured", "running", "stopping", "stopped"';
+  const cases: [() => unknown, string][] = [
+    [() => parseSignalOptions(null), 'options: expected an object, got null'],
+    [() => parseSignalOptions({ signal: 9 }), 'signal: expected an AbortSignal, got 9'],
+    [() => parseSignalOptions({ abort: signal }), 'abort: unknown option, expected one of signal'],
+    [
+      () => parseStopOptions({ timeoutMs: -1 }),
+      'timeoutMs: expected 0..2147483647 ms or Seconds, got -1',
+    ],
+    [() => parseStopOptions({ timeout: 1 }), 'timeout: unknown option, expected one of timeoutMs'],
+    [() => parseLogsOptions({ follow: 1 }), 'follow: expected a boolean, got 1'],
+    [
+      () => parseCopyOptions({ force: true }),
+      'force: unknown option, expected one of recursive, overwrite, followSymlinks,' +
+        ' includeParent, signal',
+    ],
+    [
+      () => parseListFilter({ status: ['paused'] }),
+      `status[0]: expected one of ${statuses}, got "paused"`,
+    ],
+    [() => parseListFilter({ status: 'running' }), 'status: expected an array, got a string'],
+    [() => parseListFilter({ labels: { a: 1 } }), 'labels.a: expected a string, got 1'],
+  ];
+  for (const [act, message] of cases) refuses(act, message);
+});
