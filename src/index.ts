@@ -1,4 +1,6 @@
 /** BoxLite's public door: everything a program imports from `boxlite`. */
+import './base/node-version.ts';
+
 export { Seconds } from './base/durations.ts';
 export { BoxliteError, type BoxliteErrorKind, boxliteErrorKinds } from './base/errors.ts';
 export { BoxID, BoxIDMint, ContainerID } from './base/ids.ts';

@@ -85,11 +85,11 @@ export class Host {
     );
   }
 
-  /** What is found out about every engine, the preferred first, trying again what did not work before. */
-  async reports(signal?: AbortSignal): Promise<EngineReport[]> {
+  /** What is found out about every engine, the preferred first; `retry` doubts earlier failures. */
+  async reports(options: { retry?: boolean; signal?: AbortSignal }): Promise<EngineReport[]> {
     const reports: EngineReport[] = [];
-    await this.#verdicts.forgetFailures();
-    for (const name of enginePreference) reports.push(await this.#report(name, signal));
+    if (options.retry === true) await this.#verdicts.forgetFailures();
+    for (const name of enginePreference) reports.push(await this.#report(name, options.signal));
     return reports;
   }
 
@@ -111,12 +111,7 @@ export class Host {
     const agent = await findAgent(kernel.arch);
     const initramfs = await cachedInitramfs(this.options.cacheDir, kernel, agent);
     const candidate: Candidate = { name, kernel, initramfs, bubblewrap };
-    const key = await verdictKey([
-      name,
-      kernel.id,
-      initramfs,
-      await this.#vmmIdentity(name, kernel),
-    ]);
+    const key = await verdictKey([name, kernel.id, await this.#vmmIdentity(name, kernel)]);
     const remembered = await this.#verdicts.get(name, key);
     if (remembered !== null) tried.push('remembered what an earlier probe found');
     const verdict = remembered ?? (await this.#judge(candidate, key, attempt));

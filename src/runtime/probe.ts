@@ -11,8 +11,8 @@ const PROBE_CPUS = 1;
 
 /** How long a probe may take. Real acceleration boots in a tenth of a second or not at all. */
 const probeTimeoutsMs: Readonly<Record<EngineName, number>> = {
-  kvm: 5_000,
-  hvf: 5_000,
+  kvm: 3_000,
+  hvf: 3_000,
   uml: 20_000,
   tcg: 60_000,
 };

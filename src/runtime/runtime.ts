@@ -154,9 +154,12 @@ export class BoxliteRuntime implements AsyncDisposable {
     await box.remove();
   }
 
-  /** What this host can run: every engine, whether it works, why not, and what to do about it. */
-  engines(): Promise<EngineReport[]> {
-    return this.#host.reports();
+  /**
+   * What this host can run: every engine, whether it works, why not, and what to do about it. An engine that
+   * was found not to work is tried again only if `retry` is set, or the host has rebooted.
+   */
+  engines(options: { retry?: boolean; signal?: AbortSignal } = {}): Promise<EngineReport[]> {
+    return this.#host.reports(options);
   }
 
   /** Stops the boxes this runtime owns. Idempotent; nothing can be created afterwards. */

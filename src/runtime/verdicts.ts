@@ -5,7 +5,7 @@ import { writeWhole } from './initramfs-cache.ts';
 
 /** What was found out about an engine, and from what. */
 export interface Verdict {
-  /** Changes with the host's boot, the engine's files and the agent: an older verdict does not count. */
+  /** Changes with the host's boot and the engine's files: an older verdict does not count. */
   readonly key: string;
   /** Null if the engine does not work. */
   readonly vmm: Vmm | null;

@@ -8,7 +8,7 @@ Tells what this host can run boxes on, what was tried, and what to do about what
 export async function doctor(args: readonly string[]): Promise<number> {
   const { values } = parseCommandLine(args, { format: { type: 'string' } });
   await using runtime = new BoxliteRuntime();
-  const reports = await runtime.engines();
+  const reports = await runtime.engines({ retry: true });
   const text = values.format === 'json' ? JSON.stringify(reports, null, 2) : describe(reports);
   process.stdout.write(`${text}\n`);
   return reports.some((report) => report.usable) ? 0 : 1;

@@ -2,7 +2,7 @@
 
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import * as zlib from 'node:zlib';
 import { BoxliteError } from '../../base/errors.ts';
 import type { RunCommand } from '../../spec/parts.ts';
 import { listFolder } from './files.ts';
@@ -56,8 +56,8 @@ export async function decompressModule(
   const limit = { maxOutputLength: MODULE_BYTES_MAX };
   const packed = await readFile(path);
   const plain = path.endsWith('.zst')
-    ? zstdDecompressSync(packed, limit)
-    : gunzipSync(packed, limit);
+    ? zlib.zstdDecompressSync(packed, limit)
+    : zlib.gunzipSync(packed, limit);
   await writeFile(target, plain);
   return target;
 }

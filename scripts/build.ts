@@ -1,0 +1,16 @@
+/** `npm run build`: compiles src/ to dist/ with declarations, and puts the guest agent beside it. */
+import { spawnSync } from 'node:child_process';
+import { chmodSync, copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+process.chdir(root);
+rmSync('dist', { recursive: true, force: true });
+
+const tsc = spawnSync('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json'], { stdio: 'inherit' });
+if (tsc.status === 0) {
+  mkdirSync('dist/guest', { recursive: true });
+  copyFileSync('guest/build/agent', `dist/guest/agent-${process.arch}`);
+  chmodSync('dist/cli/boxlite.js', 0o755);
+}
+process.exitCode = tsc.status ?? 1;
