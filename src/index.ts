@@ -13,6 +13,7 @@ export type { KernelProgress } from './engine/kernel/progress.ts';
 export { type BuildKernelsOptions, buildKernels, listKernels } from './runtime/kernels.ts';
 export { BoxliteRuntime } from './runtime/runtime.ts';
 export type * from './spec/box-options.ts';
+export { BoxState } from './spec/box-state.ts';
 export {
   BoxStatus,
   canRemove,
@@ -29,6 +30,8 @@ export type { BoxliteOptions } from './spec/boxlite-options.ts';
 export { BoxCommand } from './spec/command.ts';
 export { ImageRegistry } from './spec/image-registry.ts';
 export type { BoxInfo, EngineReport, LogEntry, PublishedPort } from './spec/info.ts';
+export type { BoxMetrics, RuntimeMetrics } from './spec/metrics.ts';
 export type { EngineName, Kernel, KernelFlavor } from './spec/parts.ts';
+export type { ResourceLimitsOptions } from './spec/resource-limits.ts';
 export { SecurityOptions, SecurityOptionsBuilder } from './spec/security.ts';
 export type { ResourceLimits } from './spec/security-settings.ts';

@@ -1,6 +1,7 @@
 import type { BoxID } from '../base/ids.ts';
 import type { Channel } from '../portal/channel.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
+import { parseSignalOptions, parseStopOptions } from '../spec/call-options.ts';
 import { type BoxCommand, parseCommand } from '../spec/command.ts';
 import type { BoxInfo } from '../spec/info.ts';
 import { environment } from './environment.ts';
@@ -51,7 +52,8 @@ export class LiteBox implements AsyncDisposable {
    * @throws BoxliteError `Engine` naming the stage at which it failed; `NotFound` if the box is gone.
    */
   async start(options: { signal?: AbortSignal } = {}): Promise<void> {
-    await this.#backend.busy(this.#backend.connect(options.signal));
+    const { signal } = parseSignalOptions(options);
+    await this.#backend.busy(this.#backend.connect(signal ?? undefined));
   }
 
   /**
@@ -65,6 +67,7 @@ export class LiteBox implements AsyncDisposable {
     const backend = this.#backend;
     const { spec, hostname, counters } = backend;
     const asked = parseCommand(command);
+    const signal = parseSignalOptions(options).signal ?? undefined;
     const request = {
       argv: asked.argv,
       env: environment([spec.env, asked.env], { hostname, tty: asked.tty }),
@@ -74,8 +77,8 @@ export class LiteBox implements AsyncDisposable {
       timeoutMs: asked.timeoutMs,
     };
     const start = async () => {
-      const channel = await backend.connect(options.signal);
-      return Execution.start(channel, request, counters, options.signal);
+      const channel = await backend.connect(signal);
+      return Execution.start(channel, request, counters, signal);
     };
     const execution = await backend.busy(start());
     backend.busy(execution.ended).catch(() => undefined);
@@ -87,7 +90,7 @@ export class LiteBox implements AsyncDisposable {
    * afterwards. A box that is not running is left alone.
    */
   async stop(options: { timeoutMs?: number } = {}): Promise<void> {
-    await this.#backend.stop(options.timeoutMs ?? null);
+    await this.#backend.stop(parseStopOptions(options).timeoutMs);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,3 +1,4 @@
+import { access, constants } from 'node:fs/promises';
 import { cpus, platform, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { boxliteHome, cacheDir, programPath } from '../base/env.ts';
@@ -10,6 +11,8 @@ import type { BoxOptions } from '../spec/box-options.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
 import { type BoxStatus, canRemove } from '../spec/box-status.ts';
 import type { BoxliteOptions } from '../spec/boxlite-options.ts';
+import { parseListFilter } from '../spec/call-options.ts';
+import { hostPathsOf, missingHostPath } from '../spec/host-path.ts';
 import type { BoxInfo, EngineReport } from '../spec/info.ts';
 import { parseBoxliteOptions, parseBoxName, parseBoxOptions } from '../spec/parse-options.ts';
 import { baseImage } from './base-image.ts';
@@ -33,7 +36,12 @@ export class BoxliteRuntime implements AsyncDisposable {
 
   /** @throws BoxliteError `InvalidArgument` naming the option that is wrong. */
   constructor(options: BoxliteOptions = {}) {
-    const spec = parseBoxliteOptions(options, { homeDir: boxliteHome() });
+    const spec = parseBoxliteOptions(options, {
+      // Asked only if it is needed: a broken variable does not matter to those who say where.
+      get homeDir() {
+        return boxliteHome();
+      },
+    });
     this.#homeDir = spec.homeDir;
     this.#engine = spec.engine;
     const cache = cacheDir();
@@ -77,6 +85,7 @@ export class BoxliteRuntime implements AsyncDisposable {
     this.#requireLife();
     const spec = parseBoxOptions(options, hostFacts());
     refuseUnsupported(spec);
+    await requireHostPaths(spec);
     const boxName = name === undefined ? null : parseBoxName(name);
     if (boxName !== null && this.#find(boxName) !== null) {
       throw new BoxliteError('AlreadyExists', `There is a box named "${boxName}" already`);
@@ -125,10 +134,11 @@ export class BoxliteRuntime implements AsyncDisposable {
   async listInfo(
     filter: { status?: BoxStatus[]; labels?: Record<string, string> } = {},
   ): Promise<BoxInfo[]> {
-    const labels = Object.entries(filter.labels ?? {});
+    const { status, labels: wanted } = parseListFilter(filter);
+    const labels = Object.entries(wanted);
     return [...this.#boxes.values()]
       .map((box) => box.info())
-      .filter((info) => filter.status?.includes(info.status) ?? true)
+      .filter((info) => status.includes(info.status))
       .filter((info) => labels.every(([name, value]) => info.labels[name] === value))
       .reverse();
   }
@@ -212,7 +222,16 @@ function hostFacts() {
     cpus: cpus().length,
     memoryMib: Math.floor(totalmem() / (1024 * 1024)),
     platform: platform(),
+    cwd: process.cwd(),
   };
+}
+
+async function requireHostPaths(spec: BoxSpec): Promise<void> {
+  for (const named of hostPathsOf(spec)) {
+    await access(named.path, constants.R_OK).catch((cause: unknown) => {
+      throw missingHostPath(named, cause);
+    });
+  }
 }
 
 /** What the options allow and this version cannot do is refused, never ignored. */
