@@ -79,13 +79,16 @@ export class LayerMerge {
   }
 
   #place(entry: TarEntry, way: readonly Step[], name: ByteString): RegularFile | null {
-    const target = entry.type === 'link' ? this.#linkTarget(entry) : null;
     const parent = this.#makeDirectories(entry, way);
-    const node = target ?? this.#nodeOf(entry, parent.entries.get(name));
-    if (target === null) checkNode(entry.name, node);
+    const before = parent.entries.get(name);
+    // First, as a hard link cannot name what it replaces.
+    parent.entries.delete(name);
+    const isLink = entry.type === 'link';
+    const node = isLink ? this.#linkTarget(entry) : this.#nodeOf(entry, before);
+    if (!isLink) checkNode(entry.name, node);
     parent.entries.set(name, node);
     this.#upper.add(this.root, way, name);
-    return target === null && node.kind === 'file' ? node : null;
+    return !isLink && node.kind === 'file' ? node : null;
   }
 
   #nodeOf(entry: TarEntry, before: Node | undefined): Node {
