@@ -119,9 +119,9 @@ export class PortalStream {
     this.finishSending();
   }
 
-  /** Sends a message about the stream. Ignored once it is closed. */
+  /** Sends a message about the stream. Ignored after the last one. */
   control(message: JsonObject): void {
-    if (!this.closed) this.#owner.sendControl(this.id, message, 0);
+    if (!this.closed && this.#lastWord === null) this.#owner.sendControl(this.id, message, 0);
   }
 
   /** Gives the stream up and tells the other side why. */
