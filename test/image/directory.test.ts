@@ -96,9 +96,11 @@ describe('imageFromDirectory()', () => {
   });
 
   test('says which file it cannot read', async () => {
-    // Nobody can open a path of more than 4096 bytes, root included.
-    const script = 'for i in $(seq 25); do mkdir "$0" && cd "$0"; done';
-    execFileSync('sh', ['-c', script, 'n'.repeat(200)], { cwd: top });
+    // Nobody can open a path of more than 4096 bytes, root included. It is made in two parts.
+    const part = Array.from({ length: 11 }, () => 'n'.repeat(200)).join('/');
+    fs.mkdirSync(join(top, part), { recursive: true });
+    fs.mkdirSync(join(home, 'second', part), { recursive: true });
+    fs.renameSync(join(home, 'second', 'n'.repeat(200)), join(top, part, 'n'.repeat(200)));
     await assert.rejects(
       imageFromDirectory(top, image),
       (error) => BoxliteError.is(error, 'Image') && /"nnn.*ENAMETOOLONG/.test(error.message),
