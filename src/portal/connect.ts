@@ -1,9 +1,20 @@
 import type { Duplex } from 'node:stream';
-import { BoxliteError, messageOf } from '../base/errors.ts';
+import { BoxliteError } from '../base/errors.ts';
 import type { Mailbox } from '../spec/parts.ts';
 import { Channel } from './channel.ts';
 import { SocketLink } from './link.ts';
 import type { Hello, JsonObject } from './messages.ts';
+
+/** What a portal needs besides its wire. */
+export interface PortalOptions {
+  readonly mailbox: Mailbox | null;
+  /** Told to the guest. */
+  readonly build: string;
+  /** Called once, when the wire has ended or the guest has broken the protocol. */
+  readonly onFailed: (reason: BoxliteError) => void;
+  /** Asked when the wire has ended: what happened at its other end. */
+  readonly whyEnded: () => Promise<string>;
+}
 
 /** The host's end of a box's wire. */
 export class Portal {
@@ -12,11 +23,7 @@ export class Portal {
   readonly hello: Promise<Hello>;
   readonly #wire: Duplex;
 
-  /** `onFailed` is called once, when the wire has broken or the guest has broken the protocol. */
-  constructor(
-    wire: Duplex,
-    options: { mailbox: Mailbox | null; build: string; onFailed: (reason: BoxliteError) => void },
-  ) {
+  constructor(wire: Duplex, options: PortalOptions) {
     this.#wire = wire;
     const said = Promise.withResolvers<Hello>();
     // Nobody may be waiting when the wire breaks.
@@ -37,8 +44,11 @@ export class Portal {
       },
     });
     wire.on('data', (chunk: Uint8Array) => this.channel.receive(chunk));
-    wire.on('error', (error) => this.#ended(messageOf(error)));
-    wire.on('close', () => this.#ended('the other end has closed'));
+    // A broken socket is told of by its close.
+    wire.on('error', () => undefined);
+    wire.on('close', async () => {
+      this.channel.fail(new BoxliteError('Portal', `The wire ended: ${await options.whyEnded()}`));
+    });
   }
 
   /** Asks for a service that only answers. @throws BoxliteError if it refuses or the wire breaks. */
@@ -56,9 +66,5 @@ export class Portal {
   close(reason: BoxliteError): void {
     this.channel.fail(reason);
     this.#wire.destroy();
-  }
-
-  #ended(what: string): void {
-    this.channel.fail(new BoxliteError('Portal', `The wire to the box broke: ${what}`));
   }
 }

@@ -6,6 +6,8 @@ import type { LaunchPlan, Mailbox, ProcessExit } from '../spec/parts.ts';
 
 /** Lines of the console an error shows. */
 const CONSOLE_LINES = 20;
+/** A VMM that ends closes its wire a moment before it can be said how it ended. */
+const EXIT_GRACE_MS = 500;
 /** Told to the guest. */
 const BUILD = 'boxlite';
 
@@ -27,16 +29,22 @@ export class Vm {
   constructor(process: VmmProcess, mailbox: Mailbox | null) {
     this.process = process;
     const broken = Promise.withResolvers<BoxliteError>();
-    this.portal = new Portal(process.wire, { mailbox, build: BUILD, onFailed: broken.resolve });
+    const ended = process.exited.then(describeExit);
+    this.portal = new Portal(process.wire, {
+      mailbox,
+      build: BUILD,
+      onFailed: broken.resolve,
+      whyEnded: () => withTimeout(ended, EXIT_GRACE_MS, 'the VMM closed it'),
+    });
     this.lost = Promise.race([
       broken.promise,
-      process.exited.then((exit) => new BoxliteError('Engine', describeExit(exit))),
+      ended.then((how) => new BoxliteError('Engine', how)),
     ]);
     // Whatever comes first, the other follows: no process without a wire, no waiter without a process.
     void broken.promise.then(() => process.kill());
-    void process.exited.then((exit) => {
-      this.portal.close(new BoxliteError('Engine', `The box is gone: ${describeExit(exit)}`));
-    });
+    void ended.then((how) =>
+      this.portal.close(new BoxliteError('Engine', `The box is gone: ${how}`)),
+    );
   }
 
   /** Ends it at once; resolves when nothing of it runs any more. */
@@ -107,7 +115,10 @@ export async function vmStage<T>(
 async function stageError(vm: Vm, stage: string, cause: unknown): Promise<BoxliteError> {
   // A VMM that has just died may still have its last words in the pipe; one that has not is ended here.
   await vm.process.kill();
-  const lines = printable(vm.process.consoleTail).trimEnd().split('\n').slice(-CONSOLE_LINES);
+  const lines = printable(vm.process.consoleTail.replaceAll('\r\n', '\n'))
+    .trimEnd()
+    .split('\n')
+    .slice(-CONSOLE_LINES);
   const tail = lines.join('\n').trim();
   const console = tail === '' ? 'Its console is empty' : `Its console ends with:\n${tail}`;
   return new BoxliteError('Engine', `Cannot boot, ${stage}: ${messageOf(cause)}. ${console}`, {
