@@ -11,6 +11,7 @@ const tsc = spawnSync('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json'], { 
 if (tsc.status === 0) {
   mkdirSync('dist/guest', { recursive: true });
   copyFileSync('guest/build/agent', `dist/guest/agent-${process.arch}`);
+  if (process.arch === 'x64') copyFileSync('guest/build/uml-xstate.so', 'dist/guest/uml-xstate.so');
   chmodSync('dist/cli/boxlite.js', 0o755);
 }
 process.exitCode = tsc.status ?? 1;

@@ -15,7 +15,22 @@ export interface Agent {
  * @throws BoxliteError `Config` if there is none for this architecture.
  */
 export async function findAgent(arch: Architecture): Promise<Agent> {
-  const candidates = [`../guest/agent-${arch}`, '../../guest/build/agent'];
+  return findBuilt(`the guest agent for ${arch}`, [
+    `../guest/agent-${arch}`,
+    '../../guest/build/agent',
+  ]);
+}
+
+/**
+ * Finds the library that old UML kernels load first, in the same places.
+ * @throws BoxliteError `Config` if it is not there.
+ */
+export async function findUmlPreload(): Promise<string> {
+  const name = 'uml-xstate.so';
+  return (await findBuilt(name, [`../guest/${name}`, `../../guest/build/${name}`])).path;
+}
+
+async function findBuilt(what: string, candidates: readonly string[]): Promise<Agent> {
   for (const candidate of candidates) {
     const path = fileURLToPath(new URL(candidate, import.meta.url));
     const found = await stat(path).catch(() => null);
@@ -23,7 +38,7 @@ export async function findAgent(arch: Architecture): Promise<Agent> {
   }
   throw new BoxliteError(
     'Config',
-    `Cannot find the guest agent for ${arch}: reinstall the package, or run "make -C guest" in a checkout`,
+    `Cannot find ${what}: reinstall the package, or run "make -C guest" in a checkout`,
   );
 }
 

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { engines } from '../engine/engine.ts';
+import { requireMemory } from '../engine/kernel-needs.ts';
 import { UmlMailbox } from '../engine/uml/mailbox.ts';
 import { jailed } from '../jail/jail.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
@@ -57,6 +58,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
 
   // What to boot: the engine with its kernel and initramfs, and the image.
   const ready = await host.engine(spec.engine ?? 'auto', signal);
+  requireMemory(ready.kernel, spec.memoryMib);
   const engine = engines[ready.name];
   const image = opened.use(await open(await input.image(signal), 'r'));
   const imageMs = clock();

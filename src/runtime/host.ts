@@ -2,10 +2,11 @@ import { BoxliteError, messageOf } from '../base/errors.ts';
 import { enginePreference, engines } from '../engine/engine.ts';
 import type { OnKernelProgress } from '../engine/kernel/progress.ts';
 import { resolveKernel } from '../engine/kernel/resolve.ts';
+import { needsPreload } from '../engine/kernel-needs.ts';
 import { findProgram, findQemu, qemuProgram, umlVmm } from '../engine/vmm.ts';
 import type { EngineReport } from '../spec/info.ts';
 import type { EngineName, Kernel, RunCommand, Vmm } from '../spec/parts.ts';
-import { findAgent } from './agent.ts';
+import { findAgent, findUmlPreload } from './agent.ts';
 import {
   checkKvm,
   fileIdentity,
@@ -26,6 +27,7 @@ export interface ReadyEngine {
   readonly kernel: Kernel;
   readonly vmm: Vmm;
   readonly initramfs: string;
+  readonly preload: string | null;
   readonly loopsPerJiffy: number | null;
   readonly bubblewrap: string;
   /** How long the probe took to boot. */
@@ -110,7 +112,8 @@ export class Host {
     const kernel = await this.#kernel(attempt);
     const agent = await findAgent(kernel.arch);
     const initramfs = await cachedInitramfs(this.options.cacheDir, kernel, agent);
-    const candidate: Candidate = { name, kernel, initramfs, bubblewrap };
+    const preload = needsPreload(kernel) ? await findUmlPreload() : null;
+    const candidate: Candidate = { name, kernel, initramfs, preload, bubblewrap };
     const key = await verdictKey([name, kernel.id, await this.#vmmIdentity(name, kernel)]);
     const remembered = await this.#verdicts.get(name, key);
     if (remembered !== null) tried.push('remembered what an earlier probe found');

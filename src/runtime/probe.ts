@@ -5,8 +5,8 @@ import { jailed } from '../jail/jail.ts';
 import type { EngineName, Machine } from '../spec/parts.ts';
 import { startVm } from './vm.ts';
 
-/** The smallest machine that shows whether an engine works, and how many processors it brings up. */
-const PROBE_MEMORY_MIB = 64;
+/** A small machine, in which a distribution's kernel can still unpack itself. */
+const PROBE_MEMORY_MIB = 128;
 const PROBE_CPUS = 1;
 
 /** How long a probe may take. Real acceleration boots in a tenth of a second or not at all. */
@@ -18,7 +18,8 @@ const probeTimeoutsMs: Readonly<Record<EngineName, number>> = {
 };
 
 /** What a probe needs to know of the host. */
-export interface ProbeInput extends Pick<Machine, 'engine' | 'kernel' | 'vmm' | 'initramfs'> {
+export interface ProbeInput
+  extends Pick<Machine, 'engine' | 'kernel' | 'vmm' | 'initramfs' | 'preload'> {
   readonly bubblewrap: string;
   /** Folders in which a mailbox may be made. */
   readonly scratch: readonly string[];

@@ -69,6 +69,8 @@ export interface Machine {
   readonly kernel: Kernel;
   readonly vmm: Vmm;
   readonly initramfs: string;
+  /** A host file: a library the VMM has to load before its others; null where none has. */
+  readonly preload: string | null;
   readonly cpus: number;
   readonly memoryMib: number;
   /** Descriptors of the box's disks; null for a probe, which has none. */

@@ -70,9 +70,11 @@ function machineArguments(machine: Machine): string[] {
   }
   // Without these three timers an emulated guest hangs when it calibrates its clock.
   const timers = emulated ? 'pit=on,pic=on,rtc=on' : 'pit=off,pic=off,rtc=on';
+  // Our own kernels read on the command line where their devices are; the distribution's know ACPI only.
+  const acpi = kernel.origin === 'own' ? 'off' : 'on';
   return [
     '-M',
-    `microvm,${timers},acpi=off,x-option-roms=off`,
+    `microvm,${timers},acpi=${acpi},x-option-roms=off`,
     '-accel',
     accelerator,
     '-cpu',

@@ -5,6 +5,9 @@ import { type DescriptorPaths, inheritedDescriptors } from '../descriptors.ts';
 const SLOW_INITCALLS =
   'initcall_blacklist=raid6_select_algo,calibrate_xor_blocks,register_xor_blocks,init_btrfs_fs';
 
+/** What old kernels load first is called this in the jail. */
+const PRELOAD_INSIDE = '/box/preload.so';
+
 /** What UML needs in /dev/shm besides the guest's memory: its own page tables and stubs. */
 const SHARED_MEMORY_EXTRA_BYTES = 32 * 1024 * 1024;
 
@@ -14,6 +17,7 @@ const SHARED_MEMORY_EXTRA_BYTES = 32 * 1024 * 1024;
  */
 export function planUml(machine: Machine): LaunchPlan {
   const inherited = inheritedDescriptors(machine);
+  const { preload } = machine;
   return {
     executable: '/box/linux',
     args: [
@@ -22,10 +26,11 @@ export function planUml(machine: Machine): LaunchPlan {
       ...diskArguments(inherited.paths),
       ...agentArguments(machine),
     ],
-    env: {},
+    env: preload === null ? {} : { LD_PRELOAD: PRELOAD_INSIDE },
     files: [
       { hostPath: machine.kernel.path, inside: '/box/linux' },
       { hostPath: machine.initramfs, inside: '/box/initramfs' },
+      ...(preload === null ? [] : [{ hostPath: preload, inside: PRELOAD_INSIDE }]),
     ],
     libraries: machine.vmm.libraries,
     devices: [],
