@@ -16,6 +16,8 @@ export interface KernelRecipe {
   readonly makeArch: string;
   /** Files in the package's `kernel` folder. */
   readonly fragments: readonly string[];
+  /** Changes to the source, in the same folder, in this order. Each is left out where it does not fit. */
+  readonly patches: readonly string[];
   /** Further `NAME=value` arguments of make. */
   readonly variables: readonly string[];
   readonly target: string;
@@ -31,6 +33,7 @@ const UML: KernelRecipe = {
   arch: 'x64',
   makeArch: 'um',
   fragments: ['common.fragment', 'uml-x86_64.fragment'],
+  patches: ['patches/uml-1-note-ipis.patch', 'patches/uml-2-bind-stub.patch'],
   // UML ends a helper thread with pthread_cancel, for which libgcc sorts the unwind tables of the whole
   // static program: 6 ms of every power-off, and a fifth of the file, for nothing.
   variables: ['KCFLAGS=-fno-asynchronous-unwind-tables -fno-unwind-tables'],
@@ -45,6 +48,7 @@ const MICROVM: KernelRecipe = {
   arch: 'x64',
   makeArch: 'x86',
   fragments: ['common.fragment', 'microvm-x86_64.fragment'],
+  patches: [],
   variables: [],
   target: 'bzImage',
   product: 'arch/x86/boot/bzImage',
@@ -63,10 +67,15 @@ export function kernelRecipe(flavor: KernelFlavor, arch: Architecture): KernelRe
   return flavor === 'uml' ? UML : MICROVM;
 }
 
-/** Names a way of building: the same for every source. */
-export function recipeHash(recipe: KernelRecipe, config: KernelConfig): string {
+/** Names a way of building: the same for every source. `patches` are the files' contents. */
+export function recipeHash(
+  recipe: KernelRecipe,
+  config: KernelConfig,
+  patches: readonly string[],
+): string {
   const { makeArch, variables, target, strip } = recipe;
-  return shortHash([RECIPE_VERSION, makeArch, variables, target, strip, formatConfig(config)]);
+  const steps = [RECIPE_VERSION, makeArch, variables, target, strip];
+  return shortHash([...steps, formatConfig(config), patches]);
 }
 
 /** Names a build: the recipe and the source it was applied to. */

@@ -32,7 +32,7 @@ const EVERY_FLAVOR: readonly Requirement[] = [
   header('libc6-dev', 'stdio.h'),
 ];
 const OF_FLAVOR: Readonly<Record<KernelFlavor, readonly Requirement[]>> = {
-  uml: [],
+  uml: [program('patch', 'patch')],
   // objtool, which checks x86 kernels, reads ELF files; bzImage is packed with LZ4.
   vm: [header('libelf-dev', 'libelf.h'), program('lz4', 'lz4')],
 };
