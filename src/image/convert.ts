@@ -4,8 +4,9 @@
  * in memory changed. The tree is written last, so memory grows with the number of files alone.
  */
 import { BoxliteError } from '../base/errors.ts';
-import { DigestVerifier } from './digest.ts';
+import { DigestVerifier, isDigest } from './digest.ts';
 import { type ContentWriter, ImageFile } from './erofs/image-file.ts';
+import { printable } from './json-document.ts';
 import { defaultUnpackLimits, UnpackBudget, type UnpackLimits } from './layers/budget.ts';
 import { decompress } from './layers/decompress.ts';
 import { LayerMerge } from './layers/merge.ts';
@@ -93,7 +94,13 @@ class LayerConversion {
   async run(): Promise<void> {
     const { mediaType, diffId } = this.#layer;
     if (!isLayer(mediaType)) {
-      throw new BoxliteError('Image', `Cannot unpack a layer of the type "${mediaType}"`);
+      throw new BoxliteError(
+        'Image',
+        `Cannot unpack a layer of the type "${printable(mediaType)}"`,
+      );
+    }
+    if (diffId !== null && !isDigest(diffId)) {
+      throw new BoxliteError('Image', `Cannot verify a layer: "${printable(diffId)}" is no digest`);
     }
     const verifier = diffId === null ? null : new DigestVerifier(diffId);
     this.#target.merge.beginLayer();

@@ -16,7 +16,8 @@ const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
 const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 /** What a zstd stream that begins with a skippable frame begins with, but for the first four bits. */
 const ZSTD_SKIPPABLE_MAGIC = Buffer.from([0x2a, 0x4d, 0x18]);
-const MAGIC_BYTES = 4;
+/** How many bytes tell. */
+export const MAGIC_BYTES = 4;
 
 type Chunks = AsyncIterable<Uint8Array>;
 
@@ -34,7 +35,7 @@ export async function decompress(
   const options = signal === undefined ? {} : { signal };
   const zlibOptions = { chunkSize: CHUNK_BYTES, readableHighWaterMark: AHEAD_BYTES };
   try {
-    if (head.subarray(0, 2).equals(GZIP_MAGIC)) {
+    if (isGzip(head)) {
       await pipeline(all, createGunzip(zlibOptions), consume, options);
     } else if (isZstd(head)) {
       const params = { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX };
@@ -46,6 +47,15 @@ export async function decompress(
   } catch (error) {
     throw asImageError(error);
   }
+}
+
+/** Whether a file that begins so is packed. */
+export function isPacked(head: Buffer): boolean {
+  return isGzip(head) || isZstd(head);
+}
+
+function isGzip(head: Buffer): boolean {
+  return head.subarray(0, GZIP_MAGIC.length).equals(GZIP_MAGIC);
 }
 
 function isZstd(head: Buffer): boolean {

@@ -31,7 +31,12 @@ export interface TarEntry {
  * The bytes of `data` are only good until the reader continues.
  */
 export type TarEvent =
-  | { readonly kind: 'entry'; readonly entry: TarEntry }
+  | {
+      readonly kind: 'entry';
+      readonly entry: TarEntry;
+      /** Bytes of `data` that follow it in the archive: fewer than its size if it is sparse. */
+      readonly stored: number;
+    }
   | { readonly kind: 'data'; readonly bytes: Uint8Array }
   | { readonly kind: 'hole'; readonly length: number };
 

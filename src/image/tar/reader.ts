@@ -56,13 +56,17 @@ function* readMember(
   const entry = buildEntry(raw, extensions, stored, position);
   if (entry.type !== 'file') {
     // Whatever size it claims, no content follows.
-    yield { kind: 'entry', entry };
+    yield { kind: 'entry', entry, stored: 0 };
     return;
   }
   const before = queue.position;
   const member = { raw, block, records: extensions.records };
   const content = yield* contentOf(queue, member, entry, stored);
-  yield { kind: 'entry', entry: { ...entry, name: content.name, size: content.size } };
+  yield {
+    kind: 'entry',
+    entry: { ...entry, name: content.name, size: content.size },
+    stored: content.fragments.reduce((sum, { length }) => sum + length, 0),
+  };
   yield* readContent(queue, content);
   yield* skipPadding(queue, queue.position - before);
 }
