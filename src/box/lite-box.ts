@@ -1,14 +1,28 @@
 import type { BoxID } from '../base/ids.ts';
 import type { Channel } from '../portal/channel.ts';
-import type { BoxSpec } from '../spec/box-spec.ts';
+import type { BoxSpec, EnvironmentPair } from '../spec/box-spec.ts';
 import { parseSignalOptions, parseStopOptions } from '../spec/call-options.ts';
-import { type BoxCommand, parseCommand } from '../spec/command.ts';
+import { type BoxCommand, type CommandSpec, parseCommand } from '../spec/command.ts';
 import type { BoxInfo } from '../spec/info.ts';
 import { environment } from './environment.ts';
-import { type ExecCounters, Execution } from './execution.ts';
+import { type ExecCounters, type ExecRequest, Execution } from './execution.ts';
 
 /** The size of a terminal nobody has said the size of. */
 const DEFAULT_TERMINAL = { rows: 24, cols: 80 } as const;
+
+/** What an image says about programs, as far as commands are concerned. */
+export interface ImageDefaults {
+  readonly env: readonly EnvironmentPair[];
+  readonly user: string;
+  readonly workingDir: string;
+}
+
+/** The wire to a running box. */
+export interface Connection {
+  readonly channel: Channel;
+  /** Null if the box's root file system is no image. */
+  readonly image: ImageDefaults | null;
+}
 
 /** How a box is run; the runtime knows. */
 export interface BoxBackend {
@@ -19,7 +33,7 @@ export interface BoxBackend {
   readonly counters: ExecCounters;
   info(): BoxInfo;
   /** The wire to the running box, which is booted if it is not running. */
-  connect(signal?: AbortSignal): Promise<Channel>;
+  connect(signal?: AbortSignal): Promise<Connection>;
   stop(timeoutMs: number | null): Promise<void>;
   /** Keeps the program alive while `work` goes on, which an idle box does not. */
   busy<T>(work: Promise<T>): Promise<T>;
@@ -65,20 +79,12 @@ export class LiteBox implements AsyncDisposable {
     options: { signal?: AbortSignal } = {},
   ): Promise<Execution> {
     const backend = this.#backend;
-    const { spec, hostname, counters } = backend;
     const asked = parseCommand(command);
     const signal = parseSignalOptions(options).signal ?? undefined;
-    const request = {
-      argv: asked.argv,
-      env: environment([spec.env, asked.env], { hostname, tty: asked.tty }),
-      cwd: asked.workingDir ?? spec.workingDir ?? '/',
-      user: asked.user ?? spec.user ?? '',
-      tty: asked.tty ? DEFAULT_TERMINAL : null,
-      timeoutMs: asked.timeoutMs,
-    };
     const start = async () => {
-      const channel = await backend.connect(signal);
-      return Execution.start(channel, request, counters, signal);
+      const { channel, image } = await backend.connect(signal);
+      const request = execRequest(asked, backend, image);
+      return Execution.start(channel, request, backend.counters, signal);
     };
     const execution = await backend.busy(start());
     backend.busy(execution.ended).catch(() => undefined);
@@ -96,4 +102,20 @@ export class LiteBox implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
+}
+
+/** A command with its defaults: the box's where it says nothing, and the image's where they say nothing. */
+function execRequest(
+  asked: CommandSpec,
+  { spec, hostname }: BoxBackend,
+  image: ImageDefaults | null,
+): ExecRequest {
+  return {
+    argv: asked.argv,
+    env: environment([image?.env ?? [], spec.env, asked.env], { hostname, tty: asked.tty }),
+    cwd: asked.workingDir ?? spec.workingDir ?? image?.workingDir ?? '/',
+    user: asked.user ?? spec.user ?? image?.user ?? '',
+    tty: asked.tty ? DEFAULT_TERMINAL : null,
+    timeoutMs: asked.timeoutMs,
+  };
 }

@@ -7,10 +7,12 @@ import { open } from 'node:fs/promises';
 import { engines } from '../engine/engine.ts';
 import { requireMemory } from '../engine/kernel-needs.ts';
 import { UmlMailbox } from '../engine/uml/mailbox.ts';
+import type { ImageConfig } from '../image/config.ts';
 import { jailed } from '../jail/jail.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
 import type { Host, ReadyEngine } from './host.ts';
 import { scratchDirectories } from './host-checks.ts';
+import type { RootImage } from './root-image.ts';
 import { startVm, type Vm, vmStage } from './vm.ts';
 
 /** Bytes of the host's randomness that a guest starts with. */
@@ -22,8 +24,8 @@ export interface BootInput {
   readonly spec: BoxSpec;
   /** What the guest calls itself. */
   readonly hostname: string;
-  /** Path of the image disk. */
-  readonly image: (signal?: AbortSignal) => Promise<string>;
+  /** Finds or makes the image. */
+  readonly image: (signal?: AbortSignal) => Promise<RootImage>;
   /** Opens the box's own disk; the boot closes it once the VMM has it. */
   readonly disk: () => Promise<AsyncDisposable & { readonly fd: number }>;
 }
@@ -32,6 +34,8 @@ export interface BootInput {
 export interface Booted {
   readonly vm: Vm;
   readonly engine: ReadyEngine;
+  /** What the image says about programs run in it. */
+  readonly config: ImageConfig | null;
   readonly timings: BootTimings;
   /** Whoever takes this ends the VM with it. */
   readonly resources: AsyncDisposable;
@@ -60,7 +64,8 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   const ready = await host.engine(spec.engine ?? 'auto', signal);
   requireMemory(ready.kernel, spec.memoryMib);
   const engine = engines[ready.name];
-  const image = opened.use(await open(await input.image(signal), 'r'));
+  const { disk: imageDisk, config } = await input.image(signal);
+  const image = opened.use(await open(imageDisk, 'r'));
   const imageMs = clock();
 
   // What is this box's own: a writable disk, and the mailbox where the engine needs one.
@@ -93,7 +98,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   await vmStage(vm, 'mounting the root file system', vm.portal.ask(request), { timeoutMs, signal });
   const rootMs = clock();
   const timings = { imageMs, diskMs, agentMs, rootMs };
-  return { vm, engine: ready, timings, resources: kept.move() };
+  return { vm, engine: ready, config, timings, resources: kept.move() };
 }
 
 /** Each call returns the milliseconds since the one before. */

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { BoxliteError } from '../base/errors.ts';
 import type { BoxID } from '../base/ids.ts';
 import type { ExecCounters } from '../box/execution.ts';
-import type { BoxBackend } from '../box/lite-box.ts';
+import type { BoxBackend, Connection } from '../box/lite-box.ts';
 import type { BoxDisks } from '../disk/box-disk.ts';
-import type { Channel } from '../portal/channel.ts';
 import { type BoxSpec, rootfsName } from '../spec/box-spec.ts';
 import { BoxStatus } from '../spec/box-status.ts';
 import type { BoxInfo } from '../spec/info.ts';
 import { type Booted, boot } from './boot.ts';
 import type { Host } from './host.ts';
+import type { RootImage } from './root-image.ts';
 
 /** How long a box may take to clean up when nothing else is said. */
 const STOP_TIMEOUT_MS = 10_000;
@@ -23,7 +23,7 @@ export interface LocalBoxOptions {
   readonly engine: BoxSpec['engine'];
   readonly host: Host;
   readonly disks: BoxDisks;
-  readonly image: (signal?: AbortSignal) => Promise<string>;
+  readonly image: (signal?: AbortSignal) => Promise<RootImage>;
   /** Folder in which the box's own one is made, if it has files that stay. */
   readonly boxesDir: string;
   readonly onRemoved: () => void;
@@ -78,7 +78,7 @@ export class LocalBox implements BoxBackend {
     };
   }
 
-  async connect(signal?: AbortSignal): Promise<Channel> {
+  async connect(signal?: AbortSignal): Promise<Connection> {
     await this.#stopping;
     this.#requireLife();
     if (this.#booted === null) {
@@ -89,7 +89,7 @@ export class LocalBox implements BoxBackend {
     }
     const booted = this.#booted as Booted | null;
     if (booted === null) throw new BoxliteError('InvalidState', `The box ${this.id} was stopped`);
-    return booted.vm.portal.channel;
+    return { channel: booted.vm.portal.channel, image: booted.config };
   }
 
   async stop(timeoutMs: number | null): Promise<void> {

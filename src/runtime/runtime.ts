@@ -15,10 +15,11 @@ import { parseListFilter } from '../spec/call-options.ts';
 import { hostPathsOf, missingHostPath } from '../spec/host-path.ts';
 import type { BoxInfo, EngineReport } from '../spec/info.ts';
 import { parseBoxliteOptions, parseBoxName, parseBoxOptions } from '../spec/parse-options.ts';
-import { baseImage } from './base-image.ts';
-import { directoryImage } from './directory-image.ts';
 import { Host } from './host.ts';
+import { ImageStore } from './image-store.ts';
 import { LocalBox } from './local-box.ts';
+import { MemoryImageRecords } from './memory-image-records.ts';
+import { rootImage } from './root-image.ts';
 
 /** The shortest part of an id that names a box. */
 const ID_PREFIX_MIN = 4;
@@ -27,10 +28,13 @@ let defaultRuntime: BoxliteRuntime | null = null;
 
 /** Makes boxes and finds them again. Disposing of it stops the boxes it owns. */
 export class BoxliteRuntime implements AsyncDisposable {
+  /** The images on this host. */
+  readonly images: ImageStore;
   readonly #homeDir: string;
   readonly #engine: BoxSpec['engine'];
   readonly #host: Host;
   readonly #disks: BoxDisks;
+  readonly #records = new MemoryImageRecords();
   readonly #boxes = new Map<string, LocalBox>();
   #shutDown: Promise<void> | null = null;
 
@@ -47,6 +51,12 @@ export class BoxliteRuntime implements AsyncDisposable {
     const cache = cacheDir();
     this.#host = new Host({ cacheDir: cache, path: programPath(), run: runCommand });
     this.#disks = new BoxDisks(cache, runCommand);
+    this.images = new ImageStore({
+      directory: join(spec.homeDir, 'images'),
+      records: () => this.#records,
+      registries: spec.imageRegistries,
+      run: runCommand,
+    });
   }
 
   /** A runtime with every option at its default. */
@@ -98,7 +108,8 @@ export class BoxliteRuntime implements AsyncDisposable {
       engine: spec.engine ?? this.#engine,
       host: this.#host,
       disks: this.#disks,
-      image: (signal) => this.#image(spec, signal),
+      image: (signal) =>
+        rootImage(spec.rootfs, { images: this.images, ...this.#host.options }, signal),
       boxesDir: join(this.#homeDir, 'boxes'),
       onRemoved: () => this.#boxes.delete(id.asStr()),
     });
@@ -186,13 +197,6 @@ export class BoxliteRuntime implements AsyncDisposable {
     await Promise.all([...this.#boxes.values()].map((box) => box.stop(null)));
   }
 
-  #image(spec: BoxSpec, signal?: AbortSignal): Promise<string> {
-    const { cacheDir: cache, path, run } = this.#host.options;
-    const options = { cacheDir: cache, path, run, ...(signal === undefined ? {} : { signal }) };
-    if (spec.rootfs.kind === 'path') return directoryImage(spec.rootfs.path, options);
-    return baseImage(options);
-  }
-
   #find(idOrName: string): LocalBox | null {
     const exact = this.#boxes.get(idOrName);
     if (exact !== undefined) return exact;
@@ -237,7 +241,6 @@ async function requireHostPaths(spec: BoxSpec): Promise<void> {
 /** What the options allow and this version cannot do is refused, never ignored. */
 function refuseUnsupported(spec: BoxSpec): void {
   const refused: [boolean, string][] = [
-    [spec.rootfs.kind === 'image', 'rootfs: images from registries'],
     [spec.volumes.length > 0, 'volumes'],
     [spec.ports.length > 0, 'ports'],
     [spec.secrets.length > 0, 'secrets'],
@@ -246,9 +249,6 @@ function refuseUnsupported(spec: BoxSpec): void {
   ];
   for (const [wanted, what] of refused) {
     if (!wanted) continue;
-    throw new BoxliteError(
-      'Unsupported',
-      `${what}: not available in this version; boxes run "builtin:base" or a directory, without network`,
-    );
+    throw new BoxliteError('Unsupported', `${what}: not available in this version`);
   }
 }

@@ -1,0 +1,81 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ImageConfig } from '../image/config.ts';
+import { convertLayers } from '../image/convert.ts';
+import { imageFromDirectory } from '../image/directory.ts';
+import { boxPlatform } from '../image/platform.ts';
+import { openImageSource } from '../image/source.ts';
+import type { RootfsSource } from '../spec/box-spec.ts';
+import type { RunCommand } from '../spec/parts.ts';
+import { baseImage } from './base-image.ts';
+import { guestArchitecture } from './host-checks.ts';
+import type { ImageStore } from './image-store.ts';
+
+/** What a box's files are at first. */
+export interface RootImage {
+  /** Path of an EROFS disk. */
+  readonly disk: string;
+  /** What the image says about programs run in it; null if there is no image that could say something. */
+  readonly config: ImageConfig | null;
+}
+
+/** Where root images come from. */
+export interface RootImageOptions {
+  readonly images: ImageStore;
+  readonly cacheDir: string;
+  /** The `PATH` in which busybox is looked for. */
+  readonly path: string;
+  readonly run: RunCommand;
+}
+
+/**
+ * The disk for a box's `rootfs`: pulled, converted or made if it is not here yet.
+ * @throws BoxliteError what pulling or converting throws
+ */
+export async function rootImage(
+  rootfs: RootfsSource,
+  options: RootImageOptions,
+  signal?: AbortSignal,
+): Promise<RootImage> {
+  switch (rootfs.kind) {
+    case 'image':
+      return options.images.bootable(rootfs.reference, signal === undefined ? {} : { signal });
+    case 'base':
+      return { disk: await baseImage({ ...options, ...(signal && { signal }) }), config: null };
+    case 'path':
+      return imageFromPath(rootfs.path, options.cacheDir, signal);
+  }
+}
+
+async function imageFromPath(
+  path: string,
+  cacheDir: string,
+  signal?: AbortSignal,
+): Promise<RootImage> {
+  const folder = join(cacheDir, 'images');
+  await mkdir(folder, { recursive: true });
+  const scratchDirectory = join(folder, `new-${randomUUID()}`);
+  const abort = signal === undefined ? {} : { signal };
+  try {
+    const platform = boxPlatform(guestArchitecture());
+    const source = await openImageSource(path, { platform, scratchDirectory, ...abort });
+    if (source.kind === 'directory') {
+      // A directory has no digest that would tell whether it has changed: it is read anew every time.
+      const disk = join(folder, `directory-${nameOf(path)}.erofs`);
+      await imageFromDirectory(path, disk, abort);
+      return { disk, config: null };
+    }
+    await using image = source.image;
+    const disk = join(folder, `${image.manifestDigest.replace(':', '-')}.erofs`);
+    const here = await stat(disk).catch(() => null);
+    if (here === null) await convertLayers(image.layers, disk, abort);
+    return { disk, config: image.document.config };
+  } finally {
+    await rm(scratchDirectory, { recursive: true, force: true });
+  }
+}
+
+function nameOf(path: string): string {
+  return createHash('sha256').update(path).digest('hex').slice(0, 32);
+}
