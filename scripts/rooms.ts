@@ -6,7 +6,7 @@
  * It reads text, not syntax trees: the formatter, which is checked first, leaves one way to write an
  * import. What it does not see is no loophole worth closing; it guards against slips.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
 /** The rooms in their order, and which ones each may import: only rooms above it, so no cycles. */
@@ -199,7 +199,9 @@ function importsOf(code: string): Import[] {
 /** All files of ours that can be read as text, built ones left out. */
 export function readSources(): SourceFile[] {
   const top = new URL('../', import.meta.url).pathname;
-  return ['src', 'scripts', 'test', 'bench', 'guest', 'kernel'].flatMap((folder) =>
+  const folders = ['src', 'scripts', 'test', 'bench', 'guest', 'kernel'];
+  const there = folders.filter((folder) => existsSync(join(top, folder)));
+  return there.flatMap((folder) =>
     readdirSync(join(top, folder), { recursive: true, encoding: 'utf8' })
       .map((name) => `${folder}/${name}`)
       .filter((path) => /\.(ts|c|h|sh)$|Makefile$/.test(path) && !path.startsWith('guest/build/'))
