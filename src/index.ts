@@ -10,6 +10,9 @@ export { ExecStderr, ExecStdin, ExecStdout } from './box/exec-streams.ts';
 export { Execution } from './box/execution.ts';
 export { LiteBox } from './box/lite-box.ts';
 export type { KernelProgress } from './engine/kernel/progress.ts';
+export type { ImageConfig } from './image/config.ts';
+export type { ImageProgress, ImagePullOptions } from './runtime/image-install.ts';
+export { type ImagePruneResult, ImageStore } from './runtime/image-store.ts';
 export { type BuildKernelsOptions, buildKernels, listKernels } from './runtime/kernels.ts';
 export { BoxliteRuntime } from './runtime/runtime.ts';
 export type * from './spec/box-options.ts';
@@ -28,6 +31,7 @@ export {
 } from './spec/box-status.ts';
 export type { BoxliteOptions } from './spec/boxlite-options.ts';
 export { BoxCommand } from './spec/command.ts';
+export type { ImageInfo } from './spec/image-info.ts';
 export { ImageRegistry } from './spec/image-registry.ts';
 export type { BoxInfo, EngineReport, LogEntry, PublishedPort } from './spec/info.ts';
 export type { BoxMetrics, RuntimeMetrics } from './spec/metrics.ts';

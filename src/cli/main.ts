@@ -2,13 +2,18 @@
 import { BoxliteError } from '../base/errors.ts';
 import { UsageError } from './arguments.ts';
 import { doctor, doctorUsage } from './commands/doctor.ts';
+import { image, images, imagesUsage, imageUsage } from './commands/images.ts';
 import { kernel, kernelUsage } from './commands/kernel.ts';
+import { pull, pullUsage } from './commands/pull.ts';
 import { run, runUsage } from './commands/run.ts';
 
 const commands: Readonly<
   Record<string, { run: (args: readonly string[]) => Promise<number>; usage: string }>
 > = {
   run: { run, usage: runUsage },
+  pull: { run: pull, usage: pullUsage },
+  images: { run: images, usage: imagesUsage },
+  image: { run: image, usage: imageUsage },
   doctor: { run: doctor, usage: doctorUsage },
   kernel: { run: kernel, usage: kernelUsage },
 };
@@ -16,6 +21,9 @@ const commands: Readonly<
 const usage = `boxlite COMMAND [OPTIONS]
 
   run      boot a box and run a command in it
+  pull     bring an image here
+  images   list the images on this host
+  image    inspect, import, export and remove images
   doctor   tell what this host can run boxes on
   kernel   build and list guest kernels
 

@@ -1,0 +1,122 @@
+import { BoxliteRuntime, type ImageInfo } from '../../index.ts';
+import { parseCommandLine, UsageError } from '../arguments.ts';
+import { PullDisplay } from '../progress.ts';
+import { ago, size, table } from '../table.ts';
+
+export const imagesUsage = `boxlite images [-q] [--format table|json]
+
+Lists the images on this host. -q prints their names alone.`;
+
+export const imageUsage = `boxlite image ls [-q] [--format table|json]
+boxlite image inspect IMAGE...
+boxlite image import PATH [NAME]       an OCI layout folder, or an archive (OCI, docker save)
+boxlite image export IMAGE PATH        write an OCI archive
+boxlite image rm IMAGE...
+boxlite image prune [-a]               delete what no image needs; -a: also images no box uses`;
+
+const listOptions = {
+  quiet: { type: 'boolean', short: 'q' },
+  format: { type: 'string' },
+} as const;
+
+export async function images(args: readonly string[]): Promise<number> {
+  const { values } = parseCommandLine(args, listOptions);
+  if (values.quiet === true && values.format !== undefined) {
+    throw new UsageError('images: choose one of -q and --format');
+  }
+  await using runtime = new BoxliteRuntime();
+  const list = await runtime.images.list();
+  process.stdout.write(values.quiet === true ? names(list) : formatted(list, values.format));
+  return 0;
+}
+
+export async function image(args: readonly string[]): Promise<number> {
+  const [action = '', ...others] = args;
+  const command = actions[action];
+  if (command === undefined) {
+    throw new UsageError(`image: expected ${Object.keys(actions).join(', ')}, got "${action}"`);
+  }
+  return command(others);
+}
+
+const actions: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
+  ls: images,
+  inspect,
+  import: importImage,
+  export: exportImage,
+  rm: remove,
+  prune,
+};
+
+async function inspect(args: readonly string[]): Promise<number> {
+  const references = required(parseCommandLine(args, {}).rest, 'inspect', 1);
+  await using runtime = new BoxliteRuntime();
+  const found = await Promise.all(references.map((name) => runtime.images.inspect(name)));
+  process.stdout.write(`${JSON.stringify(found, null, 2)}\n`);
+  return 0;
+}
+
+async function importImage(args: readonly string[]): Promise<number> {
+  const [path = '', reference] = required(parseCommandLine(args, {}).rest, 'import', 1);
+  await using runtime = new BoxliteRuntime();
+  using display = new PullDisplay();
+  const info = await runtime.images.import(path, {
+    onProgress: (progress) => display.show(progress),
+    ...(reference === undefined ? {} : { reference }),
+  });
+  process.stdout.write(`${info.reference}@${info.digest}\n`);
+  return 0;
+}
+
+async function exportImage(args: readonly string[]): Promise<number> {
+  const [reference = '', path = ''] = required(parseCommandLine(args, {}).rest, 'export', 2);
+  await using runtime = new BoxliteRuntime();
+  await runtime.images.export(reference, path);
+  return 0;
+}
+
+async function remove(args: readonly string[]): Promise<number> {
+  const references = required(parseCommandLine(args, {}).rest, 'rm', 1);
+  await using runtime = new BoxliteRuntime();
+  for (const reference of references) {
+    await runtime.images.remove(reference);
+    process.stdout.write(`${reference}\n`);
+  }
+  return 0;
+}
+
+async function prune(args: readonly string[]): Promise<number> {
+  const { values } = parseCommandLine(args, { all: { type: 'boolean', short: 'a' } });
+  await using runtime = new BoxliteRuntime();
+  const { images: removed, bytesFreed } = await runtime.images.prune({ all: values.all === true });
+  for (const reference of removed) process.stdout.write(`${reference}\n`);
+  process.stdout.write(`freed ${size(bytesFreed)}\n`);
+  return 0;
+}
+
+function required(rest: readonly string[], action: string, count: number): readonly string[] {
+  if (rest.length >= count) return rest;
+  throw new UsageError(`image ${action}: ${count - rest.length} argument(s) missing`);
+}
+
+function names(list: readonly ImageInfo[]): string {
+  return list.map((info) => `${info.reference}\n`).join('');
+}
+
+function formatted(list: readonly ImageInfo[], format: string | undefined): string {
+  if (format === 'json') return `${JSON.stringify(list, null, 2)}\n`;
+  if (format !== undefined && format !== 'table') {
+    throw new UsageError(`--format: expected table or json, got "${format}"`);
+  }
+  const now = new Date();
+  return table(
+    ['IMAGE', 'ID', 'PULLED', 'LAYERS', 'DISK'],
+    list.map((info) => [
+      info.reference,
+      info.configDigest.replace(/^[^:]+:/, '').slice(0, 12),
+      ago(info.createdAt, now),
+      size(info.sizeBytes),
+      size(info.diskBytes),
+    ]),
+  );
+}

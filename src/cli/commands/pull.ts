@@ -1,0 +1,23 @@
+import { BoxliteRuntime } from '../../index.ts';
+import { parseCommandLine, UsageError } from '../arguments.ts';
+import { PullDisplay } from '../progress.ts';
+
+export const pullUsage = `boxlite pull [-q] IMAGE
+
+Brings an image here, or its newer version, ready to boot. Prints its digest.
+
+  -q, --quiet    show no progress`;
+
+export async function pull(args: readonly string[]): Promise<number> {
+  const { values, rest } = parseCommandLine(args, { quiet: { type: 'boolean', short: 'q' } });
+  const [reference, another] = rest;
+  if (reference === undefined || another !== undefined)
+    throw new UsageError('pull: name one image');
+  await using runtime = new BoxliteRuntime();
+  using display = values.quiet === true ? null : new PullDisplay();
+  const image = await runtime.images.pull(reference, {
+    onProgress: (progress) => display?.show(progress),
+  });
+  process.stdout.write(`${image.reference}@${image.digest}\n`);
+  return 0;
+}
