@@ -16,6 +16,8 @@
 #define OUT_BYTES (2 * (FRAME_BYTES_MAX + HEADER_BYTES))
 /* A host that lets this much pile up does not read. */
 #define OUT_BYTES_MAX (8 * 1024 * 1024)
+/* What one read of a virtio port gives at most. */
+#define PORT_PAGE 4096
 /* Less than this is not worth a read of its own. */
 #define RESERVE_BYTES_MIN 4096
 /* Direct reads of a disk are in whole blocks. */
@@ -159,9 +161,16 @@ void wire_drain(struct wire *wire)
 
 long wire_read(struct wire *wire, uint8_t *buffer, size_t size)
 {
-    ssize_t got = read(wire->fd, buffer, size);
-    if (got > 0)
-        return got;
+    size_t filled = 0;
+    ssize_t got;
+    /* A virtio port gives a page a call: as long as pages are full there may be more. */
+    do {
+        got = read(wire->fd, buffer + filled, size - filled);
+        if (got > 0)
+            filled += (size_t)got;
+    } while (got == PORT_PAGE && filled < size);
+    if (filled > 0)
+        return (long)filled;
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     return -1;
