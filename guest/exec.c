@@ -248,7 +248,7 @@ static void out_ready(struct source *source, short events)
             break;
         ssize_t got = read(source->fd, buffer, room);
         if (got > 0) {
-            wire_commit(&agent.wire, stream->id, (size_t)got);
+            wire_commit(&agent.wire, FRAME_DATA, stream->id, (size_t)got);
             stream->credit -= (uint32_t)got;
             if (got == PIPE_BYTES)
                 fcntl(source->fd, F_SETPIPE_SZ, PIPE_BYTES_LARGE);

@@ -126,9 +126,9 @@ uint8_t *wire_reserve(struct wire *wire, size_t *length)
     return wire->out + used;
 }
 
-void wire_commit(struct wire *wire, uint32_t stream, size_t length)
+void wire_commit(struct wire *wire, uint8_t type, uint32_t stream, size_t length)
 {
-    put_header(wire, FRAME_DATA, stream, 0, length);
+    put_header(wire, type, stream, 0, length);
     wire->out_end += length;
 }
 

@@ -30,10 +30,10 @@ void wire_send(struct wire *wire, uint8_t type, uint32_t stream, uint8_t flags, 
 void wire_send_json(struct wire *wire, uint8_t type, uint32_t stream, uint8_t flags, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
-/* Room for a DATA payload of up to `*length` bytes, to be read into directly; NULL if there is none now. */
+/* Room for a payload of up to `*length` bytes, to be read into directly; NULL if there is none now. */
 uint8_t *wire_reserve(struct wire *wire, size_t *length);
-/* Makes the reserved bytes a DATA frame. */
-void wire_commit(struct wire *wire, uint32_t stream, size_t length);
+/* Makes the reserved bytes a frame. */
+void wire_commit(struct wire *wire, uint8_t type, uint32_t stream, size_t length);
 
 /* Writes as much as the wire takes. 0, or -1 when the wire has ended. */
 int wire_flush(struct wire *wire);
