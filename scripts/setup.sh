@@ -39,7 +39,7 @@ wanted() {
     qemu)  echo "qemu-system-$([ "$(uname -m)" = x86_64 ] && echo x86:qemu-system-x86_64 \
              || echo arm:qemu-system-aarch64)" ;;
     kernel) wanted build
-           echo flex:flex bison:bison bc:bc libelf-dev:gcc lz4:lz4 patch:patch xz-utils:xz ;;
+           echo flex:flex bison:bison bc:bc libelf-dev:gcc patch:patch xz-utils:xz ;;
     *) echo "setup: unknown task \"$1\"" >&2; exit 2 ;;
   esac
 }

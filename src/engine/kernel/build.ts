@@ -152,8 +152,7 @@ async function install(
   await using finished = await makeStaging(cacheDir);
   const product = buildPath(work, recipe.product);
   const target = join(finished.path, kernelFileName(recipe.flavor));
-  if (recipe.strip) await mustRun(work, 'strip', ['-o', target, product]);
-  else await copyFile(product, target);
+  await mustRun(work, 'strip', ['-o', target, product]);
   if ((await identifyFile(target))?.flavor !== recipe.flavor) {
     throw new BoxliteError('Engine', `The build made no ${recipe.flavor} kernel of ${product}`);
   }

@@ -15,7 +15,9 @@ export interface KernelIdentity {
 
 /** What the file that starts with `head` is, or null if it is no kernel that we can boot. */
 export function identifyKernel(head: Buffer): KernelIdentity | null {
-  if (isElfX64(head)) return { flavor: 'uml', arch: 'x64', release: null };
+  if (isElfX64(head)) {
+    return { flavor: isLowEntry(head) ? 'vm' : 'uml', arch: 'x64', release: null };
+  }
   // Linux x86 boot protocol: "HdrS" at 0x202, and at 0x20e where the version text is, less 0x200.
   if (text(head, 0x202, 4) === 'HdrS') {
     return { flavor: 'vm', arch: 'x64', release: bzImageRelease(head) };
@@ -36,6 +38,11 @@ function isElfX64(head: Buffer): boolean {
     head[5] === 1 &&
     head.readUInt16LE(18) === 62
   );
+}
+
+/** A plain `vmlinux` starts near 16 MiB of physical memory; user-mode Linux is linked at 0x60000000. */
+function isLowEntry(head: Buffer): boolean {
+  return head.length >= 32 && head.readBigUInt64LE(24) < 0x1000_0000n;
 }
 
 function bzImageRelease(head: Buffer): string | null {

@@ -38,7 +38,7 @@ export function ownKernelDir(
 
 /** What the kernel's file is called in its folder. */
 export function kernelFileName(flavor: KernelFlavor): string {
-  return flavor === 'uml' ? 'linux' : 'bzImage';
+  return flavor === 'uml' ? 'linux' : 'vmlinux';
 }
 
 /** The own kernels of one flavor, the newest build first. What is damaged is left out. */

@@ -21,9 +21,8 @@ export interface KernelRecipe {
   /** Further `NAME=value` arguments of make. */
   readonly variables: readonly string[];
   readonly target: string;
-  /** Where the build leaves the kernel. */
+  /** Where the build leaves the kernel, an ELF file that is stripped. */
   readonly product: string;
-  readonly strip: boolean;
   /** Lines that such a build prints (measured with Linux 7.3): the base of the percentage. */
   readonly steps: number;
 }
@@ -39,7 +38,6 @@ const UML: KernelRecipe = {
   variables: ['KCFLAGS=-fno-asynchronous-unwind-tables -fno-unwind-tables'],
   target: 'linux',
   product: 'linux',
-  strip: true,
   steps: 1340,
 };
 
@@ -48,12 +46,12 @@ const MICROVM: KernelRecipe = {
   arch: 'x64',
   makeArch: 'x86',
   fragments: ['common.fragment', 'microvm-x86_64.fragment'],
-  patches: [],
+  patches: ['patches/vm-1-tcg-apic-clock.patch'],
   variables: [],
-  target: 'bzImage',
-  product: 'arch/x86/boot/bzImage',
-  strip: false,
-  steps: 1500,
+  // Not bzImage: QEMU enters the plain file by its PVH note, and nothing has to be unpacked (45 ms less).
+  target: 'vmlinux',
+  product: 'vmlinux',
+  steps: 1560,
 };
 
 /** The recipe of a flavor. @throws BoxliteError `Unsupported` if there is none for `arch`. */
@@ -73,8 +71,8 @@ export function recipeHash(
   config: KernelConfig,
   patches: readonly string[],
 ): string {
-  const { makeArch, variables, target, strip } = recipe;
-  const steps = [RECIPE_VERSION, makeArch, variables, target, strip];
+  const { makeArch, variables, target } = recipe;
+  const steps = [RECIPE_VERSION, makeArch, variables, target];
   return shortHash([...steps, formatConfig(config), patches]);
 }
 

@@ -29,12 +29,13 @@ const EVERY_FLAVOR: readonly Requirement[] = [
   program('bison', 'bison'),
   program('bc', 'bc'),
   program('xz-utils', 'xz'),
+  program('patch', 'patch'),
   header('libc6-dev', 'stdio.h'),
 ];
 const OF_FLAVOR: Readonly<Record<KernelFlavor, readonly Requirement[]>> = {
-  uml: [program('patch', 'patch')],
-  // objtool, which checks x86 kernels, reads ELF files; bzImage is packed with LZ4.
-  vm: [header('libelf-dev', 'libelf.h'), program('lz4', 'lz4')],
+  uml: [],
+  // objtool, which checks x86 kernels, reads ELF files.
+  vm: [header('libelf-dev', 'libelf.h')],
 };
 
 /** @throws BoxliteError `Config` with the packages to install, if anything is missing. */

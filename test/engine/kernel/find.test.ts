@@ -87,7 +87,7 @@ test('findKernels() leaves out own kernels that are damaged', async (t) => {
     'uml-x64-b/kernel.json': record('uml', 'b', ''),
     'uml-x64-c/linux': umlHead(),
     'uml-x64-c/kernel.json': '{"format":1',
-    'vm-x64-d/bzImage': umlHead(),
+    'vm-x64-d/vmlinux': umlHead(),
     'vm-x64-d/kernel.json': record('vm', 'd', ''),
     'stray-file': '',
   });

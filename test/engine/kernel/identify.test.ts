@@ -2,10 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { identifyKernel } from '../../../src/engine/kernel/identify.ts';
-import { bzImageHead, umlHead } from './kernel-files.ts';
+import { bzImageHead, umlHead, vmlinuxHead } from './kernel-files.ts';
 
 test('identifyKernel() knows a user-mode Linux executable', () => {
   assert.deepEqual(identifyKernel(umlHead()), { flavor: 'uml', arch: 'x64', release: null });
+});
+
+test('identifyKernel() tells a plain vmlinux from user-mode Linux', () => {
+  assert.deepEqual(identifyKernel(vmlinuxHead()), { flavor: 'vm', arch: 'x64', release: null });
 });
 
 test('identifyKernel() knows a bzImage and its release', () => {

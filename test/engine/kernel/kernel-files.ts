@@ -5,11 +5,22 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 
-/** The head of an x86-64 ELF executable. */
+/** The head of a user-mode Linux executable. */
 export function umlHead(): Buffer {
+  return elfHead(0x6002a520n);
+}
+
+/** The head of a plain `vmlinux`. */
+export function vmlinuxHead(): Buffer {
+  return elfHead(0x1881510n);
+}
+
+/** The head of an x86-64 ELF executable. */
+function elfHead(entry: bigint): Buffer {
   const head = Buffer.alloc(64);
   head.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
   head.writeUInt16LE(62, 18);
+  head.writeBigUInt64LE(entry, 24);
   return head;
 }
 
