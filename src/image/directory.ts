@@ -5,7 +5,7 @@ import { basename, dirname, join, sep } from 'node:path';
 import { BoxliteError, messageOf } from '../base/errors.ts';
 import { ImageFile } from './erofs/image-file.ts';
 import { checkNode } from './erofs/limits.ts';
-import type { Attributes, ByteString, Directory, Extent, Node, Xattr } from './tree.ts';
+import type { Attributes, ByteString, Content, Directory, Node, Xattr } from './tree.ts';
 import { byteStringOf, bytesOf, display } from './tree.ts';
 
 export interface DirectoryOptions {
@@ -136,21 +136,22 @@ class Walk {
   }
 
   /** Copies a file's content into the image. */
-  async #copy(path: ByteString, size: number): Promise<Extent> {
-    const content = this.#image.fill(this.#image.reserve(size));
-    if (size === 0) return content.extent;
+  async #copy(path: ByteString, size: number): Promise<Content> {
+    const content = this.#image.reserve(size);
+    if (size === 0) return content;
+    const writer = this.#image.fill(content);
     await using file = await this.#attempt(path, (at) =>
       open(at, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK),
     );
-    while (content.missing > 0) {
+    while (writer.missing > 0) {
       this.#options.signal?.throwIfAborted();
-      const length = Math.min(content.missing, READ_BYTES);
+      const length = Math.min(writer.missing, READ_BYTES);
       const { bytesRead } = await file.read(this.#buffer, 0, length, null);
       if (bytesRead === 0) throw unreadable(path, 'it became shorter while it was read', null);
-      await content.write(this.#buffer.subarray(0, bytesRead));
+      await writer.write(this.#buffer.subarray(0, bytesRead));
     }
-    await content.end();
-    return content.extent;
+    await writer.end();
+    return content;
   }
 
   async #attempt<T>(path: ByteString, action: (at: Buffer) => Promise<T>): Promise<T> {

@@ -33,10 +33,14 @@ export interface Attributes {
   readonly xattrs: readonly Xattr[];
 }
 
-/** Where a file's bytes are in the image file: `size` bytes from the start of block `block` on. */
-export interface Extent {
+/** Where a file's bytes are. */
+export interface Content {
+  /** All but the tail: where it begins in the image file, a block's number. 0 if there is nothing. */
   readonly block: number;
+  /** With the tail. */
   readonly size: number;
+  /** The last bytes, less than a block of them, if they are to lie beside the inode. */
+  readonly tail: Buffer | null;
 }
 
 export interface Directory {
@@ -48,7 +52,7 @@ export interface Directory {
 export interface RegularFile {
   readonly kind: 'file';
   attributes: Attributes;
-  readonly content: Extent;
+  readonly content: Content;
 }
 
 export interface Symlink {

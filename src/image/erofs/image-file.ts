@@ -5,53 +5,69 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Directory, Extent } from '../tree.ts';
+import type { Content, Directory } from '../tree.ts';
 import { BlockFile, cannotWrite } from './block-file.ts';
 import { BLOCK_BYTES, encodeSuperblock } from './format.ts';
-import { layOut, metadataOf } from './layout.ts';
+import { layOut, metadataOf, TAIL_BYTES_MAX } from './layout.ts';
 
 /** Zeros are not written but skipped where this many follow each other, so the file is sparse. */
 const HOLE_BYTES_MIN = 1 << 16;
 const ZEROS = Buffer.alloc(HOLE_BYTES_MIN);
+/** Tails wait in memory for their inodes. Once this much waits, files get whole blocks. */
+const TAILS_BYTES_MAX = 32 << 20;
 
 /** The room of one file's content, filled from its start on. */
 export class ContentWriter {
-  readonly extent: Extent;
+  readonly #content: Content;
   readonly #file: BlockFile;
+  /** Where the tail begins. */
+  readonly #tailAt: number;
   #done = 0;
 
-  constructor(file: BlockFile, extent: Extent) {
+  constructor(file: BlockFile, content: Content) {
     this.#file = file;
-    this.extent = extent;
+    this.#content = content;
+    this.#tailAt = content.size - (content.tail?.length ?? 0);
   }
 
   /** Bytes still expected. */
   get missing(): number {
-    return this.extent.size - this.#done;
+    return this.#content.size - this.#done;
   }
 
   /** Appends to the content. The bytes are copied. */
   async write(bytes: Uint8Array): Promise<void> {
     if (bytes.length > this.missing) throw new RangeError('more content than was announced');
-    if (!isHole(bytes)) {
-      await this.#file.write(bytes, this.extent.block * BLOCK_BYTES + this.#done);
+    const body = bytes.subarray(0, Math.max(0, this.#tailAt - this.#done));
+    if (body.length > 0 && !isHole(body)) {
+      await this.#file.write(body, this.#content.block * BLOCK_BYTES + this.#done);
     }
+    this.#done += body.length;
+    if (body.length < bytes.length) this.#keepTail(bytes.subarray(body.length));
+  }
+
+  #keepTail(bytes: Uint8Array): void {
+    this.#content.tail?.set(bytes, this.#done - this.#tailAt);
     this.#done += bytes.length;
   }
 
   /** Appends `count` zeros. */
   async writeZeros(count: number): Promise<void> {
     if (count > this.missing) throw new RangeError('more content than was announced');
-    if (count >= HOLE_BYTES_MIN) this.#done += count;
-    else await this.write(ZEROS.subarray(0, count));
+    const inBody = Math.min(count, Math.max(0, this.#tailAt - this.#done));
+    const skipped = inBody >= HOLE_BYTES_MIN ? inBody : 0;
+    this.#done += skipped;
+    for (let left = count - skipped; left > 0; left -= HOLE_BYTES_MIN) {
+      await this.write(ZEROS.subarray(0, left));
+    }
   }
 
   /** Fills the last block. What lies there is visible in a mapping of the file, so it is zeros. */
   async end(): Promise<void> {
     if (this.missing > 0) throw new RangeError(`${this.missing} bytes of content are missing`);
-    const { block, size } = this.extent;
-    const rest = -size & (BLOCK_BYTES - 1);
-    await this.#file.write(ZEROS.subarray(0, rest), block * BLOCK_BYTES + size);
+    const { block } = this.#content;
+    const rest = (BLOCK_BYTES - (this.#tailAt % BLOCK_BYTES)) % BLOCK_BYTES;
+    await this.#file.write(ZEROS.subarray(0, rest), block * BLOCK_BYTES + this.#tailAt);
   }
 }
 
@@ -73,6 +89,7 @@ export class ImageFile implements AsyncDisposable {
   readonly #file: BlockFile;
   /** Blocks given out so far. The first is the superblock's. */
   #blocks = 1;
+  #tailBytes = 0;
   #open = true;
 
   private constructor(destination: string, temporary: string, handle: FileHandle) {
@@ -93,15 +110,23 @@ export class ImageFile implements AsyncDisposable {
   }
 
   /** Room for a content of `size` bytes. It is all zeros until it is filled. */
-  reserve(size: number): Extent {
-    const block = size === 0 ? 0 : this.#blocks;
-    this.#blocks += Math.ceil(size / BLOCK_BYTES);
-    return { block, size };
+  reserve(size: number): Content {
+    const tailBytes = this.#reserveTail(size % BLOCK_BYTES);
+    const blocks = Math.ceil((size - tailBytes) / BLOCK_BYTES);
+    const block = blocks === 0 ? 0 : this.#blocks;
+    this.#blocks += blocks;
+    return { block, size, tail: tailBytes === 0 ? null : Buffer.allocUnsafe(tailBytes) };
+  }
+
+  #reserveTail(bytes: number): number {
+    if (bytes > TAIL_BYTES_MAX || this.#tailBytes + bytes > TAILS_BYTES_MAX) return 0;
+    this.#tailBytes += bytes;
+    return bytes;
   }
 
   /** Fills room that was reserved, once. */
-  fill(extent: Extent): ContentWriter {
-    return new ContentWriter(this.#file, extent);
+  fill(content: Content): ContentWriter {
+    return new ContentWriter(this.#file, content);
   }
 
   /** Writes the tree and the superblock, and gives the image its name. */

@@ -5,12 +5,12 @@
  *     block 0        superblock
  *     data area      file contents, each from a block boundary on, already written as they came
  *     directories    full blocks of directories larger than what goes inline
- *     metadata       inodes, each followed by its extended attributes and, for symbolic links and
- *                    directories, by the last part of the content ("inline tail")
+ *     metadata       inodes, each followed by its extended attributes and by the last part of its
+ *                    content, if that is short ("inline tail")
  *
  * The data comes first because the sizes of the rest are known only when everything has been seen;
  * that is what lets file contents stream to the disk. An inline tail may not cross a block; the gap
- * an inode leaves when it moves to the next block is filled by the small inodes that follow.
+ * an inode leaves when it moves to the next block is filled by smaller ones that follow.
  */
 import { BoxliteError } from '../../base/errors.ts';
 import type { ByteString, Directory, Node } from '../tree.ts';
@@ -21,7 +21,9 @@ import { encodeXattrs, xattrBytes } from './xattrs.ts';
 
 const { BLOCK_BYTES, INODE_BYTES, SLOT_BYTES } = format;
 /** A larger tail gets a block of its own: inline it would leave gaps too large to fill. */
-const TAIL_BYTES_MAX = BLOCK_BYTES / 2;
+export const TAIL_BYTES_MAX = BLOCK_BYTES / 2;
+/** How many gaps are remembered. More would be filled, but looking for one takes time. */
+const GAPS_MAX = 16;
 /** Nothing is at 0: an inode with number 0 looks like a deleted entry to programs. */
 const FIRST_INODE = SLOT_BYTES;
 /** Blocks are counted in 32 bits. */
@@ -29,11 +31,8 @@ const BLOCKS_MAX = 0xffffffff;
 
 interface Placed {
   readonly node: Node;
-  readonly serial: number;
   readonly size: number;
-  readonly xattrBytes: number;
-  readonly tailBytes: number;
-  /** First block of the content that is not inline. */
+  /** First block of the content that is not inline, or the device number. */
   readonly location: number;
   /** Offset in the metadata area. */
   readonly offset: number;
@@ -67,8 +66,8 @@ class Placer {
   readonly #placed = new Map<Node, Placed>();
   #nextBlock: number;
   #end = FIRST_INODE;
-  /** The gap left last, for inodes small enough. */
-  #gap = { from: 0, to: 0 };
+  /** Gaps left between inodes, from the one left first on. */
+  readonly #gaps: { from: number; to: number }[] = [];
 
   constructor(dataBlocks: number) {
     this.#nextBlock = dataBlocks;
@@ -93,18 +92,14 @@ class Placer {
   }
 
   place(node: Node, parent: Directory): void {
-    const names = node.kind === 'directory' ? sortedNames(node.entries.keys()) : [];
+    const names = node.kind === 'directory' ? sortedNames(node.entries.keys()) : NO_NAMES;
     const size = sizeOf(node, names);
-    const attributes = xattrBytes(node.attributes.xattrs);
     const tailBytes = tailOf(node, size);
     this.#placed.set(node, {
       node,
-      serial: this.#placed.size + 1,
       size,
-      xattrBytes: attributes,
-      tailBytes,
-      location: this.#locate(node, size, tailBytes),
-      offset: this.#reserve(INODE_BYTES + attributes, tailBytes),
+      location: this.#locate(node, size - tailBytes),
+      offset: this.#reserve(headOf(node), tailBytes),
       links: node.kind === 'directory' ? 2 : 1,
       parent,
       names,
@@ -135,33 +130,50 @@ class Placer {
   }
 
   /** What i_u holds: the first block of the content, or the device number. */
-  #locate(node: Node, size: number, tailBytes: number): number {
+  #locate(node: Node, bytesInBlocks: number): number {
     if (node.kind === 'file') return node.content.block;
     if (node.kind === 'character' || node.kind === 'block') {
       return format.encodeDevice(node.major, node.minor);
     }
+    if (bytesInBlocks === 0) return 0;
     const first = this.#nextBlock;
-    this.#nextBlock += Math.ceil((size - tailBytes) / BLOCK_BYTES);
-    return this.#nextBlock === first ? 0 : first;
+    this.#nextBlock += Math.ceil(bytesInBlocks / BLOCK_BYTES);
+    return first;
   }
 
   /** Finds room for a head and a tail that stays within one block. */
   #reserve(headBytes: number, tailBytes: number): number {
-    const bytes = headBytes + tailBytes;
-    const fits = (offset: number) => tailStaysInBlock(offset + headBytes, tailBytes);
-    if (this.#gap.from + bytes <= this.#gap.to && fits(this.#gap.from)) {
-      const offset = this.#gap.from;
-      this.#gap.from = alignSlot(offset + bytes);
-      return offset;
-    }
+    const inGap = this.#reserveInGap(headBytes, tailBytes);
+    if (inGap !== null) return inGap;
     let offset = this.#end;
-    if (!fits(offset)) {
+    if (!tailStaysInBlock(offset + headBytes, tailBytes)) {
       offset = alignSlot(alignBlock(offset + headBytes) - headBytes);
-      this.#gap = { from: this.#end, to: offset };
+      this.#gaps.push({ from: this.#end, to: offset });
+      if (this.#gaps.length > GAPS_MAX) this.#gaps.shift();
     }
-    this.#end = alignSlot(offset + bytes);
+    this.#end = alignSlot(offset + headBytes + tailBytes);
     return offset;
   }
+
+  #reserveInGap(headBytes: number, tailBytes: number): number | null {
+    const bytes = headBytes + tailBytes;
+    const fits = ({ from, to }: { from: number; to: number }) =>
+      from + bytes <= to && tailStaysInBlock(from + headBytes, tailBytes);
+    const index = this.#gaps.findIndex(fits);
+    const gap = this.#gaps[index];
+    if (gap === undefined) return null;
+    const offset = gap.from;
+    gap.from = alignSlot(offset + bytes);
+    if (gap.to - gap.from < INODE_BYTES) this.#gaps.splice(index, 1);
+    return offset;
+  }
+}
+
+const NO_NAMES: readonly ByteString[] = [];
+
+/** Length of the inode with its extended attributes. */
+function headOf(node: Node): number {
+  return INODE_BYTES + xattrBytes(node.attributes.xattrs);
 }
 
 function sizeOf(node: Node, names: readonly ByteString[]): number {
@@ -172,6 +184,7 @@ function sizeOf(node: Node, names: readonly ByteString[]): number {
 
 /** How many bytes of the content go inline. A symbolic link always fits in a block. */
 function tailOf(node: Node, size: number): number {
+  if (node.kind === 'file') return node.content.tail?.length ?? 0;
   if (node.kind === 'symlink') return size;
   const tail = node.kind === 'directory' ? size % BLOCK_BYTES : 0;
   return tail <= TAIL_BYTES_MAX ? tail : 0;
@@ -192,9 +205,9 @@ function alignBlock(offset: number): number {
 /** Everything after the data area: first the directories' blocks, then the metadata, in pieces. */
 export function* metadataOf(layout: Layout): Generator<Buffer> {
   for (const placed of layout.placed.values()) {
-    const bytes = placed.size - placed.tailBytes;
+    const bytes = placed.size - tailOf(placed.node, placed.size);
     if (placed.node.kind !== 'directory' || bytes === 0) continue;
-    yield contentOf(layout, placed).subarray(0, bytes);
+    yield directoryContent(layout, placed).subarray(0, bytes);
     yield padding(bytes);
   }
   let end = 0;
@@ -213,29 +226,36 @@ function padding(length: number): Buffer {
 }
 
 function encodeNode(layout: Layout, placed: Placed): Buffer {
-  const { node, tailBytes } = placed;
-  const head = INODE_BYTES + placed.xattrBytes;
+  const { node, size } = placed;
+  const tailBytes = tailOf(node, size);
+  const head = headOf(node);
   const bytes = Buffer.alloc(head + tailBytes);
   format.encodeInode(bytes, 0, {
     kind: node.kind,
     attributes: node.attributes,
     layout: tailBytes > 0 ? format.LAYOUT_INLINE : format.LAYOUT_PLAIN,
-    size: placed.size,
+    size,
     links: placed.links,
     location: placed.location,
-    xattrBytes: placed.xattrBytes,
-    serial: placed.serial,
+    xattrBytes: head - INODE_BYTES,
+    serial: placed.offset / SLOT_BYTES,
   });
-  if (placed.xattrBytes > 0) encodeXattrs(node.attributes.xattrs).copy(bytes, INODE_BYTES);
-  if (tailBytes > 0) contentOf(layout, placed).copy(bytes, head, placed.size - tailBytes);
+  if (head > INODE_BYTES) encodeXattrs(node.attributes.xattrs).copy(bytes, INODE_BYTES);
+  if (tailBytes > 0) tailContent(layout, placed, tailBytes).copy(bytes, head);
   return bytes;
 }
 
-/** The content of a directory or symbolic link. */
-function contentOf(layout: Layout, placed: Placed): Buffer {
+/** The last bytes of a content. */
+function tailContent(layout: Layout, placed: Placed, bytes: number): Buffer {
   const { node } = placed;
+  if (node.kind === 'file' && node.content.tail !== null) return node.content.tail;
   if (node.kind === 'symlink') return bytesOf(node.target);
-  if (node.kind !== 'directory') throw new Error(`a ${node.kind} has no content in the metadata`);
+  return directoryContent(layout, placed).subarray(placed.size - bytes);
+}
+
+function directoryContent(layout: Layout, placed: Placed): Buffer {
+  const { node } = placed;
+  if (node.kind !== 'directory') throw new Error(`a ${node.kind} has no entries`);
   const entries = placed.names.map((name) => entryOf(layout, placed, node, name));
   return encodeDirectory(entries, placed.size);
 }

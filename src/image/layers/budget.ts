@@ -14,7 +14,7 @@ export interface UnpackLimits {
   readonly metadataBytes: number;
 }
 
-/** The largest images known have half a million files. A million take about 400 MiB of memory. */
+/** The largest images known have half a million files. A million take up to 1 GiB of memory. */
 export const defaultUnpackLimits: UnpackLimits = {
   bytes: 20 * GIB,
   entries: 1_000_000,

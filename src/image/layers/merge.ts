@@ -9,7 +9,15 @@ import { BoxliteError } from '../../base/errors.ts';
 import { checkNode, NAME_BYTES_MAX } from '../erofs/limits.ts';
 import { isStorable } from '../erofs/xattrs.ts';
 import type { TarEntry } from '../tar/entry.ts';
-import type { Attributes, ByteString, Directory, Extent, Node, RegularFile } from '../tree.ts';
+import type {
+  Attributes,
+  ByteString,
+  Content,
+  Directory,
+  Node,
+  RegularFile,
+  Xattr,
+} from '../tree.ts';
 import { display } from '../tree.ts';
 import type { UnpackBudget } from './budget.ts';
 import { cleanPath, directoryAt, pathOf, resolve, type Step } from './paths.ts';
@@ -21,6 +29,8 @@ const OPAQUE = '.wh..wh..opq';
 /** AUFS kept its own files under such names at the top; other tools leave them out, too. */
 const WHITEOUT_META = '.wh..wh.';
 
+const NONE: readonly Xattr[] = [];
+
 /** What a directory gets that no layer describes. */
 const PLAIN: Attributes = {
   permissions: 0o755,
@@ -28,17 +38,19 @@ const PLAIN: Attributes = {
   gid: 0,
   seconds: 0,
   nanoseconds: 0,
-  xattrs: [],
+  xattrs: NONE,
 };
 
 /** Gives room for a file's content. */
-export type Reserve = (size: number) => Extent;
+export type Reserve = (size: number) => Content;
 
 export class LayerMerge {
   readonly root: Directory = { kind: 'directory', attributes: PLAIN, entries: new Map() };
   readonly #reserve: Reserve;
   readonly #budget: UnpackBudget;
-  #upper = new UpperPaths();
+  /** Null in the lowest layer, which has nothing to delete. */
+  #upper: UpperPaths | null = null;
+  #layers = 0;
 
   constructor(budget: UnpackBudget, reserve: Reserve) {
     this.#budget = budget;
@@ -47,7 +59,7 @@ export class LayerMerge {
 
   /** Starts the next layer: all that is there now is below it. */
   beginLayer(): void {
-    this.#upper = new UpperPaths();
+    this.#upper = this.#layers++ === 0 ? null : new UpperPaths();
   }
 
   /**
@@ -87,7 +99,7 @@ export class LayerMerge {
     const node = isLink ? this.#linkTarget(entry) : this.#nodeOf(entry, before);
     if (!isLink) checkNode(entry.name, node);
     parent.entries.set(name, node);
-    this.#upper.add(this.root, way, name);
+    this.#upper?.add(this.root, way, name);
     return !isLink && node.kind === 'file' ? node : null;
   }
 
@@ -158,8 +170,8 @@ export class LayerMerge {
     const parent = directoryAt(this.root, way);
     // What a whiteout is to delete may be gone already.
     if (parent === null) return;
-    if (name === OPAQUE) this.#upper.purgeInside(parent);
-    else this.#upper.purge(parent, deleted);
+    if (name === OPAQUE) this.#upper?.purgeInside(parent);
+    else this.#upper?.purge(parent, deleted);
   }
 }
 
@@ -177,7 +189,8 @@ function attributesOf(entry: TarEntry): Attributes {
   const { attributes } = entry;
   // A symbolic link has no mode of its own on Linux.
   const permissions = entry.type === 'symlink' ? 0o777 : attributes.permissions;
-  const xattrs = attributes.xattrs.filter(({ name }) => isKept(name));
+  // One list for all that have none: most files do.
+  const xattrs = attributes.xattrs.length === 0 ? NONE : attributes.xattrs.filter(isKept);
   return { ...attributes, permissions, xattrs };
 }
 
@@ -185,7 +198,7 @@ function attributesOf(entry: TarEntry): Attributes {
  * Left out: what no file system of ours can hold (macOS's attributes, say), what belongs to the
  * host where the layer was made, and what would command the overlay that a box lays over its image.
  */
-function isKept(name: ByteString): boolean {
+function isKept({ name }: Xattr): boolean {
   if (name === 'security.selinux' || name.startsWith('trusted.overlay.')) return false;
   return isStorable(name);
 }

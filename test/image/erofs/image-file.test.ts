@@ -57,10 +57,11 @@ async function write(root: Plan & { kind: 'directory' }, name = 'image'): Promis
   const placeNew = async (plan: Plan): Promise<Node> => {
     if (plan.kind === 'directory') return await placeDirectory(plan);
     if (plan.kind !== 'file') return plan;
-    const content = image.fill(image.reserve(plan.content.length));
-    await content.write(plan.content);
-    await content.end();
-    return { ...plan, content: content.extent };
+    const content = image.reserve(plan.content.length);
+    const writer = image.fill(content);
+    await writer.write(plan.content);
+    await writer.end();
+    return { ...plan, content };
   };
   const placeDirectory = async (plan: Plan & { kind: 'directory' }): Promise<Directory> => {
     const entries = new Map<string, Node>();

@@ -11,7 +11,7 @@ import { readAll } from '../tar/read-all.ts';
 function merge(...layers: readonly (readonly TarMember[])[]): LayerMerge {
   let block = 1;
   const budget = new UnpackBudget(defaultUnpackLimits);
-  const merged = new LayerMerge(budget, (size) => ({ block: block++, size }));
+  const merged = new LayerMerge(budget, (size) => ({ block: block++, size, tail: null }));
   for (const members of layers) {
     merged.beginLayer();
     for (const entry of readAll(tar(...members))) merged.apply(entry);
@@ -252,7 +252,7 @@ describe('LayerMerge with whiteouts', () => {
 describe('UnpackBudget', () => {
   const spend = (limits: object, ...members: readonly TarMember[]) => {
     const budget = new UnpackBudget({ ...defaultUnpackLimits, ...limits });
-    const merged = new LayerMerge(budget, (size) => ({ block: 1, size }));
+    const merged = new LayerMerge(budget, (size) => ({ block: 1, size, tail: null }));
     for (const entry of readAll(tar(...members), 512, 0)) merged.apply(entry);
   };
   const exceeds = (limit: string, limits: object, ...members: readonly TarMember[]) =>
