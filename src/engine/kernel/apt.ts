@@ -91,7 +91,7 @@ export class Apt {
 /**
  * Sets up a private apt and fetches its lists.
  *
- * @throws BoxliteError `Config` if there is no apt, `Network` if the lists cannot be had.
+ * @throws BoxliteError `Network` if the lists cannot be had.
  */
 export async function openApt(options: AptOptions, onPercent?: OnPercent): Promise<Apt> {
   const { dir, sources, keyring, arch } = options;
@@ -105,17 +105,7 @@ export async function openApt(options: AptOptions, onPercent?: OnPercent): Promi
   await writeFile(join(dir, 'status'), '');
   await writeFile(join(dir, 'apt.conf'), aptConfiguration(dir, arch));
   const apt = new Apt(options);
-  try {
-    await apt.update(onPercent);
-  } catch (error) {
-    if (!BoxliteError.is(error, 'Config')) throw error;
-    throw new BoxliteError(
-      'Config',
-      "Cannot download a Debian kernel: this host has no apt; install the distribution's own " +
-        'user-mode-linux, or give `boxlite kernel build` a source with --source',
-      { cause: error },
-    );
-  }
+  await apt.update(onPercent);
   return apt;
 }
 

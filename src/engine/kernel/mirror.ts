@@ -34,6 +34,8 @@ const KEYRINGS = [
  * @throws BoxliteError `Config` if apt or Debian's keyring is not there.
  */
 export async function findMirror(run: RunCommand, signal?: AbortSignal): Promise<DebianMirror> {
+  const codename = parseCodename((await readTextIfThere('/etc/os-release')) ?? '');
+  const sources = parseReleaseUris(await printUris(run, signal));
   const keyring = await firstThere(KEYRINGS);
   if (keyring === null) {
     throw new BoxliteError(
@@ -42,10 +44,22 @@ export async function findMirror(run: RunCommand, signal?: AbortSignal): Promise
         'install it (apt-get install debian-archive-keyring)',
     );
   }
-  const codename = parseCodename((await readTextIfThere('/etc/os-release')) ?? '');
-  const listed = await run('apt-get', ['update', '--print-uris'], signal ? { signal } : {});
-  const sources = parseReleaseUris(listed.code === 0 ? listed.stdout : '');
   return { ...chooseMirror(sources, codename), keyring };
+}
+
+async function printUris(run: RunCommand, signal: AbortSignal | undefined): Promise<string> {
+  try {
+    const listed = await run('apt-get', ['update', '--print-uris'], signal ? { signal } : {});
+    return listed.code === 0 ? listed.stdout : '';
+  } catch (error) {
+    if (!BoxliteError.is(error, 'Config')) throw error;
+    throw new BoxliteError(
+      'Config',
+      "Cannot download from Debian: this host has no apt; install the distribution's own kernel " +
+        'package for user-mode Linux, or give `boxlite kernel build` a source with --source TARBALL',
+      { cause: error },
+    );
+  }
 }
 
 async function firstThere(paths: readonly string[]): Promise<string | null> {
