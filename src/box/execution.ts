@@ -5,7 +5,7 @@ import type { JsonObject } from '../portal/messages.ts';
 import type { PortalStream } from '../portal/stream.ts';
 import { ExecResult, parseExit } from './exec-result.ts';
 import { ExecStderr, ExecStdin, ExecStdout } from './exec-streams.ts';
-import { OutputBuffer } from './output.ts';
+import { type KeepAlive, OutputBuffer } from './output.ts';
 import { signalNumber } from './signals.ts';
 
 /** How long a command that was asked to end may take before it is killed. */
@@ -31,6 +31,11 @@ export interface ExecRequest {
 export interface ExecCounters {
   sent(bytes: number): void;
   received(bytes: number): void;
+}
+
+/** The box, as its commands see it. */
+export interface ExecHost extends KeepAlive {
+  readonly counters: ExecCounters;
 }
 
 /** A running command. Its streams can be taken once each; {@link wait} gives its end. */
@@ -59,12 +64,12 @@ export class Execution implements AsyncDisposable {
   static async start(
     channel: Channel,
     request: ExecRequest,
-    counters: ExecCounters,
+    host: ExecHost,
     signal?: AbortSignal,
   ): Promise<Execution> {
     signal?.throwIfAborted();
     const accepted = Promise.withResolvers<void>();
-    const execution = new Execution(channel, request, counters, accepted);
+    const execution = new Execution(channel, request, host, accepted);
     const onAbort = () => execution.#abort(signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
     execution.#onEnd = () => signal?.removeEventListener('abort', onAbort);
@@ -75,16 +80,17 @@ export class Execution implements AsyncDisposable {
   private constructor(
     channel: Channel,
     request: ExecRequest,
-    counters: ExecCounters,
+    host: ExecHost,
     accepted: PromiseWithResolvers<void>,
   ) {
+    const { counters } = host;
     const { timeoutMs, tty, ...rest } = request;
     this.#tty = tty !== null;
     // Nobody may be waiting when the box is lost.
     this.#result.promise.catch(() => undefined);
-    this.#stdout = new OutputBuffer((bytes) => this.#main.consumed(bytes));
-    const error = tty === null ? this.#attachStderr(channel, counters) : null;
-    this.#stderr = error?.buffer ?? new OutputBuffer(() => undefined);
+    this.#stdout = new OutputBuffer((bytes) => this.#main.consumed(bytes), host);
+    const error = tty === null ? this.#attachStderr(channel, host) : null;
+    this.#stderr = error?.buffer ?? new OutputBuffer(() => undefined, host);
     const message: JsonObject = { service: 'exec', ...rest, ...(tty === null ? {} : { tty }) };
     const handlers = {
       accepted: () => {
@@ -201,11 +207,11 @@ export class Execution implements AsyncDisposable {
     await this.#result.promise.catch(() => undefined);
   }
 
-  #attachStderr(channel: Channel, counters: ExecCounters) {
-    const buffer: OutputBuffer = new OutputBuffer((bytes) => stream.consumed(bytes));
+  #attachStderr(channel: Channel, host: ExecHost) {
+    const buffer: OutputBuffer = new OutputBuffer((bytes) => stream.consumed(bytes), host);
     const stream: PortalStream = channel.attach({
       data: (piece) => {
-        counters.received(piece.length);
+        host.counters.received(piece.length);
         buffer.push(piece);
       },
       end: () => buffer.end(),

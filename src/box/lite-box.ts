@@ -5,7 +5,7 @@ import { parseSignalOptions, parseStopOptions } from '../spec/call-options.ts';
 import { type BoxCommand, type CommandSpec, parseCommand } from '../spec/command.ts';
 import type { BoxInfo } from '../spec/info.ts';
 import { environment } from './environment.ts';
-import { type ExecCounters, type ExecRequest, Execution } from './execution.ts';
+import { type ExecHost, type ExecRequest, Execution } from './execution.ts';
 
 /** The size of a terminal nobody has said the size of. */
 const DEFAULT_TERMINAL = { rows: 24, cols: 80 } as const;
@@ -25,18 +25,15 @@ export interface Connection {
 }
 
 /** How a box is run; the runtime knows. */
-export interface BoxBackend {
+export interface BoxBackend extends ExecHost {
   readonly id: BoxID;
   readonly name: string | null;
   readonly spec: BoxSpec;
   readonly hostname: string;
-  readonly counters: ExecCounters;
   info(): BoxInfo;
   /** The wire to the running box, which is booted if it is not running. */
   connect(signal?: AbortSignal): Promise<Connection>;
   stop(timeoutMs: number | null): Promise<void>;
-  /** Keeps the program alive while `work` goes on, which an idle box does not. */
-  busy<T>(work: Promise<T>): Promise<T>;
 }
 
 /** A box. The handle is good for the box's whole life; disposing of it stops the box. */
@@ -84,7 +81,7 @@ export class LiteBox implements AsyncDisposable {
     const start = async () => {
       const { channel, image } = await backend.connect(signal);
       const request = execRequest(asked, backend, image);
-      return Execution.start(channel, request, backend.counters, signal);
+      return Execution.start(channel, request, backend, signal);
     };
     const execution = await backend.busy(start());
     backend.busy(execution.ended).catch(() => undefined);

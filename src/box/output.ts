@@ -6,6 +6,11 @@ export const UNTAKEN_BYTES_MAX = 1024 * 1024;
 /** A piece smaller than this part of the memory it came in is copied out, so as not to hold the rest. */
 const COPY_BELOW = 1 / 4;
 
+/** Keeps the program alive while `work` goes on, which an idle box does not. */
+export interface KeepAlive {
+  busy<T>(work: Promise<T>): Promise<T>;
+}
+
 /**
  * Output on its way from the wire to whoever reads it. Until somebody takes it, it is drained and only its
  * newest 1 MiB is kept, so that it never blocks the program. Once taken, a piece counts as used when it
@@ -13,6 +18,7 @@ const COPY_BELOW = 1 / 4;
  */
 export class OutputBuffer {
   readonly #used: (bytes: number) => void;
+  readonly #host: KeepAlive;
   #pieces: Uint8Array[] = [];
   #bytes = 0;
   /** Bytes of #pieces that have been counted as used already. */
@@ -22,9 +28,13 @@ export class OutputBuffer {
   #failure: BoxliteError | null = null;
   #waiting: (() => void) | null = null;
 
-  /** `used` is told how many bytes the other side may send again. */
-  constructor(used: (bytes: number) => void) {
+  /**
+   * `used` is told how many bytes the other side may send again. The host keeps the program alive while
+   * somebody waits for output, which may come after the command's end.
+   */
+  constructor(used: (bytes: number) => void, host: KeepAlive) {
     this.#used = used;
+    this.#host = host;
   }
 
   push(piece: Uint8Array): void {
@@ -70,9 +80,9 @@ export class OutputBuffer {
       }
       if (this.#failure !== null) throw this.#failure;
       if (this.#ended) return null;
-      await new Promise<void>((resolve) => {
-        this.#waiting = resolve;
-      });
+      const more = Promise.withResolvers<void>();
+      this.#waiting = more.resolve;
+      await this.#host.busy(more.promise);
     }
   }
 
