@@ -251,6 +251,7 @@ static void fill_polls(struct pollfd *polls, int signals)
 static void serve(int signals)
 {
     static struct pollfd polls[FIXED_POLLS + SOURCES_MAX];
+    size_t first = 0;
     for (;;) {
         if (wire_flush(&agent.wire) != 0)
             wire_ended();
@@ -259,9 +260,13 @@ static void serve(int signals)
         size_t watched = source_count;
         if (poll(polls, FIXED_POLLS + watched, -1) < 0 && errno != EINTR)
             die("cannot poll");
-        for (size_t i = 0; i < watched; i++)
+        /* One loud source fills the wire's buffer: each round another one comes first. */
+        first++;
+        for (size_t turn = 0; turn < watched; turn++) {
+            size_t i = (first + turn) % watched;
             if (sources[i] != NULL && polls[FIXED_POLLS + i].revents != 0)
                 sources[i]->ready(sources[i], polls[FIXED_POLLS + i].revents);
+        }
         if (polls[1].revents != 0)
             reap(signals);
         if (polls[0].revents & (POLLIN | POLLHUP | POLLERR))
