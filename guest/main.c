@@ -69,6 +69,8 @@ static void say_hello(void)
 static const char *hello_arrived(const struct json *message)
 {
     int64_t window = json_number(message, "window", 0);
+    if (agent.streams.window != 0)
+        return "HELLO twice";
     if (json_number(message, "min", 0) > PORTAL_VERSION || json_number(message, "max", 0) < PORTAL_VERSION)
         return "the host speaks another version of the portal";
     if (window <= 0 || window > WINDOW_BYTES_MAX)
@@ -155,6 +157,8 @@ static const char *frame_arrived(void *context, const struct frame_header *heade
     size_t skip = header->type == FRAME_HELLO ? HELLO_MAGIC_BYTES : 0;
     int is_json = header->type == FRAME_HELLO || header->type == FRAME_OPEN || header->type == FRAME_CONTROL ||
                   header->type == FRAME_RESET || header->type == FRAME_GOAWAY;
+    if (length < skip)
+        return "HELLO without its magic";
     struct json *message = is_json ? json_parse((char *)payload + skip, length - skip) : NULL;
     if (is_json && message == NULL && header->type == FRAME_OPEN) {
         /* Too many arguments, or a NUL in one: the caller's mistake, not a breach. */
