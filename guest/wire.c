@@ -155,7 +155,8 @@ int wire_flush(struct wire *wire)
 void wire_drain(struct wire *wire)
 {
     struct pollfd writable = {.fd = wire->fd, .events = POLLOUT};
-    while (wire_flush(wire) == 0 && wire->blocked)
+    /* A virtio port whose host has gone takes nothing and hangs up for ever. */
+    while (wire_flush(wire) == 0 && wire->blocked && !(writable.revents & (POLLHUP | POLLERR)))
         poll(&writable, 1, -1);
 }
 
