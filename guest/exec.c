@@ -459,7 +459,7 @@ static _Noreturn void execute(const struct launch *launch)
 static _Noreturn void run_child(struct launch *launch)
 {
     take_descriptors(launch);
-    if (chroot("/root") != 0)
+    if (chroot("/root") != 0 || chdir("/") != 0)
         fail("failed", "cannot enter the root", errno);
     become_user(launch);
     if (chdir(launch->directory) != 0)
