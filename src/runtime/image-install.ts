@@ -60,7 +60,7 @@ export async function installFromRegistry(
     docker: { configDir: dockerConfigDir(), run: from.run },
     ...options,
   });
-  return install(image, target, options);
+  return await install(image, target, options);
 }
 
 /** Takes over an image from a layout or an archive, under a name. */
@@ -92,7 +92,7 @@ export async function installLocal(
       }
     },
   };
-  return install(arriving, target, options);
+  return await install(arriving, target, options);
 }
 
 async function install(

@@ -227,8 +227,10 @@ export class ImageStore {
   }
 
   #find(reference: string): ImageRecord | null {
-    for (const candidate of imageCandidates(reference, this.#options.registries)) {
-      const record = this.#records.get(formatReference(candidate.reference));
+    const candidates = imageCandidates(reference, this.#options.registries);
+    // What was imported under a short name is docker.io's, wherever else a pull would look first.
+    for (const each of [...candidates.map((c) => c.reference), parseReference(reference)]) {
+      const record = this.#records.get(formatReference(each));
       if (record !== null) return record;
     }
     return null;

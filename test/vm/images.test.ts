@@ -1,0 +1,135 @@
+/** Boxes that boot from images: pulled from real registries, imported, exported. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { BoxliteError, BoxliteRuntime, ImageRegistry } from '../../src/index.ts';
+import { makeImage, type TestImage } from '../image/image-fixture.ts';
+import { REGISTRY_PASSWORD, REGISTRY_USER, TestRegistry } from '../image/registry-fixture.ts';
+import { folders, forEachEngine } from './fixture.ts';
+
+/** Busybox in two layers, of which the upper one hides a file of the lower one. */
+function busyboxImage(): TestImage {
+  const tree = mkdtempSync(join(folders.homes, 'tree-'));
+  mkdirSync(join(tree, 'bin'));
+  copyFileSync('/bin/busybox', join(tree, 'bin/busybox'));
+  for (const name of ['sh', 'cat', 'ls', 'id', 'pwd', 'env', 'test', 'echo']) {
+    symlinkSync('busybox', join(tree, 'bin', name));
+  }
+  mkdirSync(join(tree, 'etc'));
+  mkdirSync(join(tree, 'work'));
+  writeFileSync(
+    join(tree, 'etc/passwd'),
+    'root:x:0:0::/root:/bin/sh\nworker:x:1234:1234::/work:/bin/sh\n',
+  );
+  writeFileSync(join(tree, 'etc/lower'), 'lower\n');
+  const lower = execFileSync('tar', ['-C', tree, '--owner=0', '--group=0', '-c', '.'], {
+    maxBuffer: 1 << 26,
+  });
+  return makeImage({
+    layers: [lower, { 'etc/.wh.lower': '', 'etc/upper': 'upper\n' }],
+    config: {
+      config: {
+        Env: ['FROM_IMAGE=yes', 'PATH=/bin'],
+        User: 'worker',
+        WorkingDir: '/work',
+        Cmd: ['sh'],
+      },
+    },
+  });
+}
+
+forEachEngine((engine) => {
+  describe('an image', () => {
+    let registry: TestRegistry;
+    let runtime: BoxliteRuntime;
+    const image = busyboxImage();
+
+    before(async () => {
+      registry = await TestRegistry.start();
+      await registry.push('team/busybox', '1', image);
+      runtime = new BoxliteRuntime({
+        homeDir: mkdtempSync(join(folders.homes, 'home-')),
+        engine,
+        imageRegistries: [ImageRegistry.http(`${registry.host}/team`).withSearch(true)],
+      });
+    });
+
+    after(async () => {
+      await runtime.shutdown();
+      await registry[Symbol.asyncDispose]();
+    });
+
+    it('is found by its short name, pulled once, and boots', async () => {
+      await using box = await runtime.create({ rootfs: 'busybox:1' });
+      const script =
+        'id -u; pwd; echo $FROM_IMAGE; cat /etc/upper; test -e /etc/lower || echo gone';
+      const { stdout } = await (await box.run(['sh', '-c', script])).output();
+      assert.equal(stdout, '1234\n/work\nyes\nupper\ngone\n');
+      const [info] = await runtime.images.list();
+      assert.equal(info?.reference, `${registry.host}/team/busybox:1`);
+      assert.equal(info?.digest, image.manifest.digest);
+    });
+
+    it('gives its settings, which box and command override', async () => {
+      await using box = await runtime.create({
+        rootfs: 'busybox:1',
+        env: { FROM_IMAGE: 'box', FROM_BOX: '1' },
+        user: 'root',
+        workingDir: '/etc',
+      });
+      const { stdout } = await (
+        await box.run(['sh', '-c', 'id -u; pwd; echo $FROM_IMAGE$FROM_BOX'])
+      ).output();
+      assert.equal(stdout, '0\n/etc\nbox1\n');
+    });
+
+    it('is refused by name when it does not exist', async () => {
+      await using box = await runtime.create({ rootfs: 'nothing:1' });
+      await assert.rejects(box.run(['sh']), (error: unknown) => {
+        assert.ok(BoxliteError.is(error, 'Image'));
+        assert.match(error.message, /nothing/);
+        return true;
+      });
+    });
+
+    it('comes back from an exported archive, and from it as rootfsPath', async () => {
+      await runtime.images.pull('busybox:1');
+      const archive = join(folders.homes, `export-${engine}.tar`);
+      await runtime.images.export('busybox:1', archive);
+      const imported = await runtime.images.import(archive, { reference: 'again:2' });
+      assert.equal(imported.digest, image.manifest.digest);
+      await using box = await runtime.create({ rootfs: { rootfsPath: archive } });
+      const { stdout } = await (await box.run(['cat', '/etc/upper'])).output();
+      assert.equal(stdout, 'upper\n');
+      await runtime.images.remove('again:2');
+      assert.equal(await runtime.images.get('again:2'), null);
+    });
+
+    it('leaves nothing when it has been removed', async () => {
+      await runtime.images.pull('busybox:1');
+      await runtime.images.remove('busybox:1');
+      assert.deepEqual(await runtime.images.list(), []);
+      const { bytesFreed } = await runtime.images.prune({ all: true });
+      assert.equal(bytesFreed, 0);
+      await assert.rejects(runtime.images.remove('busybox:1'), { kind: 'NotFound' });
+    });
+  });
+
+  it('boots an image from a registry with TLS and a login', async () => {
+    await using registry = await TestRegistry.start({ tls: true, htpasswd: true });
+    await registry.push('private/app', 'latest', busyboxImage());
+    const configured = ImageRegistry.https(registry.host)
+      .withSkipVerify(true)
+      .withBasicAuth(REGISTRY_USER, REGISTRY_PASSWORD);
+    await using runtime = new BoxliteRuntime({
+      homeDir: mkdtempSync(join(folders.homes, 'home-')),
+      engine,
+      imageRegistries: [configured],
+    });
+    await using box = await runtime.create({ rootfs: `${registry.host}/private/app` });
+    const { stdout } = await (await box.run(['cat', '/etc/upper'])).output();
+    assert.equal(stdout, 'upper\n');
+  });
+});
