@@ -13,11 +13,21 @@
 #define ROUNDS_MAX 64
 #define PROCESSES_MAX 32768
 
+/* The most that Linux hands out: PID_MAX_LIMIT in linux/threads.h. */
+#define PIDS_MAX (4 * 1024 * 1024)
+
 struct entry {
     pid_t pid;
     pid_t parent;
     pid_t session;
 };
+
+/* The processes a signal is for. Pages of it that are not used cost nothing. */
+static struct {
+    unsigned char has[PIDS_MAX / 8];
+    pid_t pids[PROCESSES_MAX];
+    size_t count;
+} tree;
 
 /* Reads "pid (name) state ppid pgrp session": the name may hold anything, so it is skipped from its last bracket. */
 static int read_entry(const char *pid, struct entry *entry)
@@ -53,40 +63,60 @@ static size_t list_processes(struct entry *entries, size_t capacity)
     return count;
 }
 
-static int contains(const pid_t *pids, size_t count, pid_t pid)
+static int in_tree(pid_t pid)
 {
-    for (size_t i = 0; i < count; i++)
-        if (pids[i] == pid)
-            return 1;
-    return 0;
+    return pid > 0 && pid < PIDS_MAX && (tree.has[pid / 8] >> pid % 8 & 1);
+}
+
+static void add_to_tree(pid_t pid)
+{
+    if (pid <= 1 || pid >= PIDS_MAX || tree.count == PROCESSES_MAX || in_tree(pid))
+        return;
+    tree.has[pid / 8] |= (unsigned char)(1 << pid % 8);
+    tree.pids[tree.count++] = pid;
+}
+
+static void forget_tree(void)
+{
+    while (tree.count > 0)
+        tree.has[tree.pids[--tree.count] / 8] = 0;
+}
+
+/* Adds everything that descends from the tree's processes or is in the session, as /proc shows it now. */
+static void add_relatives(pid_t session)
+{
+    static struct entry entries[PROCESSES_MAX];
+    size_t count = list_processes(entries, PROCESSES_MAX);
+    size_t before;
+    /* A child may be listed before its parent. */
+    do {
+        before = tree.count;
+        for (size_t i = 0; i < count; i++)
+            if (entries[i].session == session || in_tree(entries[i].parent))
+                add_to_tree(entries[i].pid);
+    } while (tree.count > before);
 }
 
 void signal_tree(pid_t root, int root_is_gone, int signal)
 {
-    static struct entry entries[PROCESSES_MAX];
-    static pid_t members[PROCESSES_MAX];
     static int mounted;
-    size_t known = 0;
+    size_t stopped = 0;
     if (!mounted)
         mounted = mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0;
-    if (!root_is_gone) {
-        members[known++] = root;
-        kill(root, signal);
-    }
+    if (!root_is_gone)
+        add_to_tree(root);
     for (int round = 0; round < ROUNDS_MAX; round++) {
-        size_t before = known;
-        size_t count = list_processes(entries, PROCESSES_MAX);
-        for (size_t i = 0; i < count && known < PROCESSES_MAX; i++) {
-            const struct entry *entry = &entries[i];
-            int belongs = entry->session == root || contains(members, known, entry->parent);
-            if (entry->pid <= 1 || entry->pid == root || !belongs || contains(members, known, entry->pid))
-                continue;
-            members[known++] = entry->pid;
-            kill(entry->pid, signal);
-        }
-        if (known == before)
-            return;
+        size_t before = tree.count;
+        /* What is to be killed is stopped first: the dead no longer say whose parents they were. */
+        for (; signal == SIGKILL && stopped < tree.count; stopped++)
+            kill(tree.pids[stopped], SIGSTOP);
+        add_relatives(root);
+        if (tree.count == before)
+            break;
     }
+    for (size_t i = 0; i < tree.count; i++)
+        kill(tree.pids[i], signal);
+    forget_tree();
 }
 
 void kill_everything(void)

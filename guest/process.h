@@ -4,8 +4,8 @@
 
 #include <sys/types.h>
 
-/* Signals every process that descends from `root` or shares its session, children before parents are looked for again
- * until none is new: a tree that forks while it is being killed does not get away. */
+/* Signals every process that descends from `root` or shares its session. They are looked for until none is new, so that
+ * a tree that forks while it is being killed does not get away. */
 void signal_tree(pid_t root, int root_is_gone, int signal);
 
 /* Ends every process but the agent. */
