@@ -8,6 +8,7 @@
 
 import http from 'node:http';
 import https from 'node:https';
+import type { Duplex } from 'node:stream';
 import type { ProxySettings } from '../base/env.ts';
 import { BoxliteError } from '../base/errors.ts';
 import { malformed } from './json-document.ts';
@@ -172,11 +173,29 @@ export class HttpClient implements Disposable {
 }
 
 function makeAgent(url: URL, proxy: string | null, skipVerify: boolean): http.Agent {
-  if (proxy !== null) requireProxySupport();
-  const proxyEnv = proxy === null ? {} : { http_proxy: proxy, https_proxy: proxy };
-  const options = { keepAlive: true, proxyEnv };
-  if (url.protocol === 'http:') return new http.Agent(options);
-  return new https.Agent({ ...options, rejectUnauthorized: !skipVerify });
+  const options = { keepAlive: true };
+  const tls = { ...options, rejectUnauthorized: !skipVerify };
+  if (proxy === null) return isTls(url) ? new https.Agent(tls) : new http.Agent(options);
+  requireProxySupport();
+  const proxyEnv = { http_proxy: proxy, https_proxy: proxy };
+  return isTls(url)
+    ? new TunnelAgent({ ...tls, proxyEnv })
+    : new http.Agent({ ...options, proxyEnv });
+}
+
+/**
+ * Goes through a proxy by `CONNECT`. Until that is done a request knows of no socket, and destroying it
+ * has no effect; so whoever sends one is told of the socket to destroy.
+ */
+class TunnelAgent extends https.Agent {
+  override createConnection(
+    options: https.RequestOptions & { readonly onTunnel?: (socket: Duplex) => void },
+    callback?: (error: Error | null, socket: Duplex) => void,
+  ): Duplex | null | undefined {
+    const socket = super.createConnection(options, callback);
+    if (socket) options.onTunnel?.(socket);
+    return socket;
+  }
 }
 
 /** Older versions would quietly go around the proxy. */
@@ -192,7 +211,7 @@ function requireProxySupport(): void {
 }
 
 /** One request on the wire, to the head of its answer. */
-function exchange(
+async function exchange(
   url: URL,
   request: HttpRequest,
   agent: http.Agent,
@@ -200,16 +219,24 @@ function exchange(
 ): Promise<http.IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
   const { method = 'GET', headers = {}, body, signal } = request;
-  const open: (url: URL, options: http.RequestOptions) => http.ClientRequest =
-    url.protocol === 'https:' ? https.request : http.request;
-  const outgoing = open(url, {
+  let tunnel: Duplex | null = null;
+  const options: https.RequestOptions & { onTunnel: (socket: Duplex) => void } = {
     agent,
     method,
     headers: { 'user-agent': 'boxlite', ...headers },
     ...(signal === undefined ? {} : { signal }),
-  });
+    onTunnel: (socket) => {
+      tunnel = socket;
+    },
+  };
+  const outgoing = isTls(url) ? https.request(url, options) : http.request(url, options);
+  const fail = (error: Error) => {
+    reject(error);
+    outgoing.destroy(error);
+    tunnel?.destroy(error);
+  };
   const expire = (ms: number, what: string) =>
-    setTimeout(() => outgoing.destroy(new TimedOut(`${what} within ${ms / 1000} s`)), ms);
+    setTimeout(() => fail(new TimedOut(`${what} within ${ms / 1000} s`)), ms);
   let timer = expire(deadlines.connectMs, 'no connection');
   const connected = () => {
     clearTimeout(timer);
@@ -219,17 +246,22 @@ function exchange(
     if (socket.connecting) socket.once('connect', connected);
     else connected();
   });
-  outgoing.once('response', (message) => {
-    clearTimeout(timer);
-    resolve(message);
-  });
+  outgoing.once('response', resolve);
   // Stays for the life of the request: it may fail again after its answer began.
-  outgoing.on('error', (error) => {
-    clearTimeout(timer);
-    reject(error);
-  });
+  outgoing.on('error', reject);
+  const onAbort = () => fail(new Error('aborted'));
+  signal?.addEventListener('abort', onAbort);
   outgoing.end(body);
-  return promise;
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+function isTls(url: URL): boolean {
+  return url.protocol === 'https:';
 }
 
 /** Where a redirect leads. @throws BoxliteError `Network` if that is nowhere to go. */
