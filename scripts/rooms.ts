@@ -27,7 +27,11 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
     ...['base', 'spec', 'portal', 'process', 'engine', 'jail'],
     ...['image', 'disk', 'network', 'volume', 'store', 'box'],
   ],
-  'index.ts': ['base', 'spec', 'engine', 'box', 'runtime'],
+  // What a user may hold comes from where it is made.
+  'index.ts': [
+    ...['base', 'spec', 'portal', 'process', 'engine', 'jail'],
+    ...['image', 'disk', 'network', 'volume', 'store', 'box', 'runtime'],
+  ],
   server: ['base', 'spec', 'index.ts'],
   cli: ['base', 'spec', 'index.ts'],
 };

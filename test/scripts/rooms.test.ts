@@ -111,7 +111,7 @@ describe('checkRooms()', () => {
     allowed('src/index.ts', '/** The door. */', guard, '', ...exports);
     refused('src/index.ts', ...exports, 'export const version = 1;');
     refused('src/index.ts', "import './runtime/boot.ts';");
-    refused('src/index.ts', "export { a } from './store/a.ts';");
+    refused('src/index.ts', "export { a } from './cli/main.ts';");
   });
 
   it('refuses unfinished work in any file', () => {
