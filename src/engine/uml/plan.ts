@@ -8,6 +8,12 @@ const SLOW_INITCALLS =
 /** What old kernels load first is called this in the jail. */
 const PRELOAD_INSIDE = '/box/preload.so';
 
+/**
+ * Where the guest's memory is made. UML would find it by itself, but without any variable (`PATH` does not
+ * count) its stub processes die at the guest's first program.
+ */
+const ENVIRONMENT = { TMPDIR: '/dev/shm' };
+
 /** What UML needs in /dev/shm besides the guest's memory: its own page tables and stubs. */
 const SHARED_MEMORY_EXTRA_BYTES = 32 * 1024 * 1024;
 
@@ -26,7 +32,7 @@ export function planUml(machine: Machine): LaunchPlan {
       ...diskArguments(inherited.paths),
       ...agentArguments(machine),
     ],
-    env: preload === null ? {} : { LD_PRELOAD: PRELOAD_INSIDE },
+    env: preload === null ? ENVIRONMENT : { ...ENVIRONMENT, LD_PRELOAD: PRELOAD_INSIDE },
     files: [
       { hostPath: machine.kernel.path, inside: '/box/linux' },
       { hostPath: machine.initramfs, inside: '/box/initramfs' },
