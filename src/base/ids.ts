@@ -52,7 +52,9 @@ export class ContainerID {
   /** A fresh random id, or the given one. @throws BoxliteError never; RangeError if `value` is not an id. */
   constructor(value: string = randomBytes(32).toString('hex')) {
     if (!ContainerID.isValid(value)) {
-      throw new RangeError(`ContainerID: expected 64 lower-case hexadecimal digits, got "${value}"`);
+      throw new RangeError(
+        `ContainerID: expected 64 lower-case hexadecimal digits, got "${value}"`,
+      );
     }
     this.#value = value;
   }

@@ -88,7 +88,7 @@ export class OutputBuffer {
 
   /** The reader has gone: what comes is drained again, and nothing of it is kept. */
   abandon(): void {
-    for (const piece of this.#pieces) this.#used(piece.length);
+    this.#used(this.#bytes - this.#usedAhead);
     this.#pieces = [];
     this.#bytes = 0;
     this.#usedAhead = 0;

@@ -190,6 +190,20 @@ export class Channel implements FrameSink, StreamOwner {
     this.#send('END', stream, new Uint8Array(0), flags);
   }
 
+  /**
+   * Makes a stream that the other side has attached to a request of its own, by the id it gave there.
+   * @throws BoxliteError `Portal` if the id is not the other side's to give.
+   */
+  adoptAttached(id: number, handlers: StreamHandlers): PortalStream {
+    if (this.#peer === null) throw violation('a stream before HELLO');
+    if (id % 2 === this.#nextId % 2 || id <= this.#highestPeerId - 2 || this.#streams.has(id)) {
+      throw violation(`attaching stream ${id}, which is not the sender's to attach`);
+    }
+    if (this.#streams.size >= STREAMS_MAX) throw violation(`more than ${STREAMS_MAX} streams`);
+    this.#highestPeerId = Math.max(this.#highestPeerId, id);
+    return this.#makeStream(id, handlers, this.#peer, false);
+  }
+
   /** Accepts a stream the other side opened. */
   accept(stream: PortalStream, answer: JsonObject): void {
     this.#send('ACCEPT', stream.id, encodeJson(answer));
