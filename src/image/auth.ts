@@ -25,7 +25,7 @@ export interface AuthorizerOptions {
   /** Milliseconds of a clock. */
   readonly now: () => number;
   /** Ends a request for a token, which serves every request that waits for it. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal: AbortSignal;
 }
 
 interface Token {

@@ -113,14 +113,7 @@ export class BlobDownload {
 
   async #run(origin: BlobOrigin): Promise<BlobOutcome> {
     const { signal } = this.#controller;
-    const { partialFolder } = this.#folder;
-    const onWait = () => this.#watchOther();
-    const name = this.#folder.lockName(this.#blob.digest);
-    await using _lock = await FileLock.acquire(partialFolder, name, {
-      mode: 'exclusive',
-      signal,
-      onWait,
-    });
+    await using _lock = await this.#lock(signal);
     // Another process may have brought it while we waited.
     const complete = await this.#folder.open(this.#blob);
     await complete?.close();
@@ -129,6 +122,15 @@ export class BlobDownload {
     await this.#receive(path, origin);
     await this.#folder.publish(path, this.#blob.digest);
     return 'downloaded';
+  }
+
+  #lock(signal: AbortSignal): Promise<FileLock> {
+    const folder = this.#folder.partialFolder;
+    const onWait = () => this.#watchOther();
+    const name = this.#folder.lockName(this.#blob.digest);
+    return storing(folder, () =>
+      FileLock.acquire(folder, name, { mode: 'exclusive', signal, onWait }),
+    );
   }
 
   async #receive(path: string, origin: BlobOrigin): Promise<void> {

@@ -148,7 +148,8 @@ export async function storing<T>(path: string, work: () => Promise<T>): Promise<
   try {
     return await work();
   } catch (error) {
-    if (systemCode(error) === null || BoxliteError.is(error)) throw error;
+    // Others, an abort's reason say, may have a code, too.
+    if (!(error instanceof Error && 'syscall' in error)) throw error;
     const remedy =
       systemCode(error) === 'ENOSPC' ? '; free some space, for example with image prune' : '';
     throw new BoxliteError('Storage', `Cannot store "${path}": ${messageOf(error)}${remedy}`, {

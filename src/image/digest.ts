@@ -1,6 +1,7 @@
 /** Content digests as OCI writes them: `sha256:` and 64 lower-case hexadecimal digits. */
 
 import { createHash, type Hash } from 'node:crypto';
+import { BoxliteError } from '../base/errors.ts';
 
 /** Length of the hexadecimal part, by algorithm: the three that github.com/opencontainers/go-digest has. */
 const HEX_CHARS: Readonly<Record<string, number>> = { sha256: 64, sha384: 96, sha512: 128 };
@@ -41,9 +42,13 @@ export class DigestVerifier {
   readonly #algorithm: string;
   readonly #hash: Hash;
 
+  /** @throws BoxliteError `Image` if `expected` is no digest that can be verified. */
   constructor(expected: string) {
     const parts = parseDigest(expected);
-    if (parts === null) throw new RangeError(`not a digest: ${expected}`);
+    if (parts === null) {
+      const shown = JSON.stringify(expected.slice(0, 200));
+      throw new BoxliteError('Image', `Cannot verify ${shown}: expected a digest, "sha256:..."`);
+    }
     this.#algorithm = parts.algorithm;
     this.#hash = createHash(parts.algorithm);
   }

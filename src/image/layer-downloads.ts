@@ -79,16 +79,25 @@ export class LayerDownloads implements AsyncDisposable {
 
   async #fetch(layer: Descriptor): Promise<void> {
     const { digest, size } = layer;
-    const { lease, origin, onProgress } = this.#options;
+    const { lease, origin } = this.#options;
     let told = -STEP_BYTES;
     const onBytes = (bytes: number) => {
       if (bytes - told < STEP_BYTES) return;
       told = bytes;
-      onProgress?.({ kind: 'layer', digest, state: 'downloading', bytes, size });
+      this.#tell({ kind: 'layer', digest, state: 'downloading', bytes, size });
     };
     const signal = this.#signal;
     const outcome = await lease.fetch(layer, origin(layer), { signal, onBytes });
     const state = outcome === 'cached' ? 'cached' : 'done';
-    onProgress?.({ kind: 'layer', digest, state, bytes: size, size });
+    this.#tell({ kind: 'layer', digest, state, bytes: size, size });
+  }
+
+  /** What the listener throws ends this pull, but not a download that another pull waits for, too. */
+  #tell(progress: LayerProgress): void {
+    try {
+      this.#options.onProgress?.(progress);
+    } catch (error) {
+      this.#controller.abort(error);
+    }
   }
 }

@@ -18,6 +18,7 @@ import { malformed } from './json-document.ts';
 import { type Descriptor, MANIFEST_BYTES_MAX } from './manifest.ts';
 import { ACCEPTED_MANIFESTS } from './media-types.ts';
 import { isNotTls, isUnreachable } from './network-error.ts';
+import { orAborted } from './or-aborted.ts';
 import { hostOf, isLoopback } from './proxy.ts';
 import { htmlAnswer, unexpectedAnswer } from './registry-answer.ts';
 import { registryBlob } from './registry-blob.ts';
@@ -30,7 +31,7 @@ export interface RegistryOptions {
   readonly docker: DockerLogins | null;
   readonly deadlines?: Deadlines;
   readonly retry?: RetryPolicy;
-  /** Ends every request. */
+  /** Ends every request for a manifest. Streams of blobs have signals of their own. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -54,7 +55,11 @@ export class RegistryClient implements Disposable {
   readonly #options: RegistryOptions;
   readonly #http: HttpClient;
   readonly #retry: RetryPolicy;
+  /** Ends what serves no single caller: the login, and tokens. */
+  readonly #closed = new AbortController();
   #session: Promise<Session> | null = null;
+  #streams = 0;
+  #disposed = false;
 
   constructor(candidate: ImageCandidate, options: RegistryOptions) {
     this.#candidate = candidate;
@@ -83,7 +88,10 @@ export class RegistryClient implements Disposable {
     }
   }
 
-  /** Where the bytes of a blob come from, from any offset on. */
+  /**
+   * Where the bytes of a blob come from, from any offset on. A stream that has begun goes on when the
+   * client is disposed of: others may have come to wait for what it brings.
+   */
   blob(blob: Descriptor, what: string): BlobOrigin {
     const ask = (headers: Record<string, string>, signal: AbortSignal) =>
       this.#ask(`blobs/${blob.digest}`, headers, what, signal);
@@ -91,11 +99,28 @@ export class RegistryClient implements Disposable {
       const { auth } = await this.#connect();
       return unexpectedAnswer(answer, what, auth.login);
     };
-    return (offset, signal) =>
-      registryBlob({ blob, what, ask, refuse, policy: this.#retry }, offset, signal);
+    const source = { blob, what, ask, refuse, policy: this.#retry };
+    return (offset, signal) => this.#keepOpen(registryBlob(source, offset, signal));
   }
 
   [Symbol.dispose](): void {
+    this.#disposed = true;
+    this.#closeIfUnused();
+  }
+
+  async *#keepOpen(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    this.#streams += 1;
+    try {
+      yield* stream;
+    } finally {
+      this.#streams -= 1;
+      this.#closeIfUnused();
+    }
+  }
+
+  #closeIfUnused(): void {
+    if (!this.#disposed || this.#streams > 0) return;
+    this.#closed.abort();
     this.#http[Symbol.dispose]();
   }
 
@@ -133,20 +158,19 @@ export class RegistryClient implements Disposable {
     what: string,
     signal: AbortSignal | undefined,
   ): Promise<HttpAnswer> {
-    const { base, auth } = await this.#connect();
-    signal?.throwIfAborted();
+    const { base, auth } = await orAborted(this.#connect(), signal);
     const url = new URL(`/v2/${this.#candidate.reference.path}/${path}`, base);
     const send = (authorization: string | null) => {
       const login = authorization === null ? {} : { authorization };
       return this.#http.get(url, { headers: { ...headers, ...login }, what, signal });
     };
-    const first = await auth.header();
+    const first = await orAborted(auth.header(), signal);
     const answer = await send(first);
     // What another host asks for, where a redirect has led, is not the registry's to ask.
     if (answer.status !== 401 || answer.url.origin !== url.origin) return answer;
     auth.learn(answer.header('www-authenticate'));
     if (first !== null) auth.refused(first);
-    const second = await auth.header();
+    const second = await orAborted(auth.header(), signal);
     if (second === null || second === first) return answer;
     await answer.discard();
     return send(second);
@@ -163,8 +187,8 @@ export class RegistryClient implements Disposable {
 
   async #openSession(): Promise<Session> {
     const { registry, reference } = this.#candidate;
-    const { docker, signal } = this.#options;
-    const login = await findLogin(registry, docker, signal);
+    const { signal } = this.#closed;
+    const login = await findLogin(registry, this.#options.docker, signal);
     const base = await this.#findBase();
     const auth = new Authorizer({
       http: this.#http,
@@ -181,8 +205,8 @@ export class RegistryClient implements Disposable {
   }
 
   async #challengeOf(base: URL): Promise<string | undefined> {
-    const what = `the ways to log in`;
-    const { signal } = this.#options;
+    const what = 'the ways to log in';
+    const { signal } = this.#closed;
     const answer = await this.#http.get(new URL('/v2/', base), { what, signal });
     await answer.discard();
     return answer.header('www-authenticate');

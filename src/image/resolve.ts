@@ -1,9 +1,9 @@
 /** From a reference to one image: through the index, to the manifest and the configuration. */
 
 import type { BlobLease } from './blobs.ts';
-import { isObject, malformed, member, optionalText, parseJsonObject } from './json-document.ts';
+import { type ImageDocument, parseImageDocument } from './config.ts';
+import { malformed } from './json-document.ts';
 import {
-  CONFIG_BYTES_MAX,
   type Descriptor,
   type ImageIndex,
   type ImageManifest,
@@ -59,7 +59,9 @@ export async function resolveImage(
   const what = `the configuration of ${name}`;
   await lease.fetch(manifest.config, client.blob(manifest.config, what), { signal });
   const config = await lease.store.readAll(manifest.config, signal);
-  const diffIds = checkConfig(config, manifest, platform, name);
+  const about = parseImageDocument(config, what);
+  checkConfig(about, manifest, platform, name);
+  const { diffIds } = about;
   return { digest: top.digest, manifestDigest: document.digest, manifest, config, diffIds };
 }
 
@@ -106,29 +108,16 @@ function read(digest: string, bytes: Uint8Array, mediaType: string | null, name:
   return { digest, content: parseManifest(bytes, mediaType, name) };
 }
 
-/** What of the configuration must fit the manifest and the box. Returns the layers' digests. */
+/** What of the configuration must fit the manifest and the box. */
 function checkConfig(
-  bytes: Uint8Array,
+  { diffIds, platform: own }: ImageDocument,
   manifest: ImageManifest,
   platform: Platform,
   name: string,
-): string[] {
-  const config = parseJsonObject(bytes, `the configuration of ${name}`, CONFIG_BYTES_MAX);
-  const image = {
-    os: optionalText(config, 'os', name) ?? '',
-    architecture: optionalText(config, 'architecture', name) ?? '',
-    variant: optionalText(config, 'variant', name) || null,
-  };
-  const says = image.os !== '' && image.architecture !== '';
-  if (says && !runsOn(image, platform)) throw platformError(name, platform, [image]);
-  const rootfs = member(config, 'rootfs');
-  const diffIds: unknown = isObject(rootfs) ? member(rootfs, 'diff_ids') : null;
-  const texts = Array.isArray(diffIds) ? diffIds.filter((id) => typeof id === 'string') : [];
-  if (texts.length !== manifest.layers.length) {
-    throw malformed(
-      name,
-      `its configuration names ${texts.length} layers, its manifest ${manifest.layers.length}`,
-    );
+): void {
+  if (own !== null && !runsOn(own, platform)) throw platformError(name, platform, [own]);
+  const [layers, ids] = [manifest.layers.length, diffIds.length];
+  if (layers !== ids) {
+    throw malformed(name, `its configuration names ${ids} layers, its manifest ${layers}`);
   }
-  return texts;
 }

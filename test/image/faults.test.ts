@@ -385,10 +385,8 @@ test('redirects come to an end, and lead nowhere but to http', async () => {
   await assert.rejects(pull(redirect('file:///etc/passwd')), fails('Network', /not a URL/));
 });
 
-test('aborting ends the pull, its connections and its readers', async () => {
-  await using registry = await FakeRegistry.start();
-  await using temporary = await TestStore.create();
-  const reference = registry.add(image);
+/** Begins to send the layer and then does nothing more. Says when it began, and when it was hung up on. */
+function stallLayer(registry: FakeRegistry) {
   const [begun, closed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   registry.intercept = (_, response, url) => {
     if (!isLayer(url)) return false;
@@ -397,6 +395,14 @@ test('aborting ends the pull, its connections and its readers', async () => {
     response.on('close', () => closed.resolve());
     return true;
   };
+  return { begun: begun.promise, closed: closed.promise };
+}
+
+test('aborting ends the pull, its connections and its readers', async () => {
+  await using registry = await FakeRegistry.start();
+  await using temporary = await TestStore.create();
+  const reference = registry.add(image);
+  const { begun, closed } = stallLayer(registry);
   const controller = new AbortController();
   const registries = [ImageRegistry.http(registry.host)];
   const { signal } = controller;
@@ -404,11 +410,11 @@ test('aborting ends the pull, its connections and its readers', async () => {
   const [source] = pulled.layers;
   assert.ok(source !== undefined);
   const read = collect(source.open());
-  await begun.promise;
+  await begun;
   controller.abort(new Error('changed my mind'));
   await assert.rejects(read, /changed my mind/);
   await assert.rejects(pulled.downloaded(), /changed my mind/);
-  await closed.promise;
+  await closed;
   await pulled[Symbol.asyncDispose]();
   const left = await readdir(join(temporary.folder, 'partial'));
   assert.deepEqual(left, [layer.digest.replace(':', '-')]);
@@ -436,19 +442,54 @@ test('disposing of a pull ends what still downloads', async () => {
   await using registry = await FakeRegistry.start();
   await using temporary = await TestStore.create();
   const reference = registry.add(image);
-  const [begun, closed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  registry.intercept = (_, response, url) => {
-    if (!isLayer(url)) return false;
-    response.on('close', () => closed.resolve());
-    begun.resolve();
-    return true;
-  };
+  const { begun, closed } = stallLayer(registry);
   const registries = [ImageRegistry.http(registry.host)];
   const pulled = await pullImage(reference, temporary.options({ registries }));
-  await begun.promise;
+  await begun;
   await pulled[Symbol.asyncDispose]();
-  await closed.promise;
+  await closed;
   await assert.rejects(pulled.downloaded(), /The pull was ended/);
+});
+
+test('a pull whose download another one began goes on when that one is aborted', async () => {
+  await using registry = await FakeRegistry.start();
+  await using temporary = await TestStore.create();
+  const reference = registry.add(image);
+  const gate = Promise.withResolvers<void>();
+  registry.intercept = (_, response, url) => {
+    if (!isLayer(url)) return false;
+    response.writeHead(200, { 'content-length': layer.size });
+    response.write(layer.bytes.subarray(0, 1000));
+    void gate.promise.then(() => response.end(layer.bytes.subarray(1000)));
+    return true;
+  };
+  const options = { registries: [ImageRegistry.http(registry.host)] };
+  const controller = new AbortController();
+  const { signal } = controller;
+  const first = await pullImage(reference, temporary.options({ ...options, signal }));
+  for await (const _ of first.layers[0]?.open() ?? assert.fail()) break;
+  await using second = await pullImage(reference, temporary.options(options));
+  const reader = (second.layers[0]?.open() ?? assert.fail())[Symbol.asyncIterator]();
+  await reader.next();
+  controller.abort(new Error('changed my mind'));
+  await first[Symbol.asyncDispose]();
+  await assert.rejects(first.downloaded(), /changed my mind/);
+  gate.resolve();
+  await second.downloaded();
+  await reader.return?.();
+  assert.equal(registry.count(new RegExp(layer.digest)), 1);
+});
+
+test('what a listener throws ends its own pull', async () => {
+  const changes: Partial<PullOptions> = {
+    onProgress: ({ kind }) => {
+      if (kind === 'layer') throw new Error('listener broke');
+    },
+  };
+  await assert.rejects(
+    pull(() => false, undefined, changes),
+    /listener broke/,
+  );
 });
 
 test('two processes download an image once', async () => {

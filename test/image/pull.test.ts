@@ -8,7 +8,6 @@ import { after, before, test } from 'node:test';
 import { BoxliteError } from '../../src/base/errors.ts';
 import { boxPlatform } from '../../src/image/platform.ts';
 import { type PullProgress, pullImage } from '../../src/image/pull.ts';
-import { reachableBlobs } from '../../src/image/reachable.ts';
 import { runCommand } from '../../src/process/run.ts';
 import { ImageRegistry } from '../../src/spec/image-registry.ts';
 import { makeImage, makeIndex } from './image-fixture.ts';
@@ -128,13 +127,7 @@ test('pullImage() chooses the image for the box from an index', async () => {
     assert.equal(pulled.digest, index.digest);
     assert.equal(pulled.manifestDigest, expected.manifest.digest);
   }
-  const reached = await reachableBlobs(temporary.store, [index.digest]);
-  const all = [
-    index,
-    ...[arm, image].flatMap((made) => [made.manifest, made.config, ...made.layers]),
-  ];
-  assert.deepEqual([...reached].sort(), all.map(({ digest }) => digest).sort());
-  assert.deepEqual((await temporary.store.prune(() => reached)).digests, []);
+  assert.ok(await temporary.store.has(index));
 });
 
 test('pullImage() says what there is when nothing is for the box', async () => {
