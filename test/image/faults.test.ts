@@ -13,12 +13,12 @@ import { ImageRegistry } from '../../src/spec/image-registry.ts';
 import { FakeRegistry, type Intercept, sendBlob, sendError } from './fake-registry.ts';
 import { descriptor, jsonBlob, makeImage, makeIndex, testBlob } from './image-fixture.ts';
 import { TestProgram } from './program-fixture.ts';
-import { collect, QUICK, TestStore } from './pull-fixture.ts';
+import { collect, QUICK_RETRY, SHORT_DEADLINES, TestStore } from './pull-fixture.ts';
 
 /** One layer that cannot be compressed, so that it takes several packets. */
 const image = makeImage({ layers: [{ data: randomBytes(400_000) }] });
 const [layer = image.config] = image.layers;
-const TWO_TRIES = { retry: { ...QUICK.retry, attempts: 2 } };
+const GIVE_UP_SOON = { retry: { ...QUICK_RETRY, attempts: 2 }, deadlines: SHORT_DEADLINES };
 const isLayer = (url: URL) => url.pathname.endsWith(layer.digest);
 
 /** Pulls from a registry that `intercept` makes misbehave; returns the layer and the requests. */
@@ -167,7 +167,7 @@ test('a registry that asks to wait for an hour is not waited for', async () => {
 test('a registry that does not answer is given up', async () => {
   const silent: Intercept = () => true;
   await assert.rejects(
-    pull(silent, undefined, TWO_TRIES),
+    pull(silent, undefined, GIVE_UP_SOON),
     fails('Network', /no answer within 0.4 s \(tried 2 times\)/),
   );
 });
@@ -180,7 +180,7 @@ test('a registry that sends a byte now and then is given up', async () => {
     return true;
   };
   await assert.rejects(
-    pull(firstTimes(Infinity, drip), undefined, TWO_TRIES),
+    pull(firstTimes(Infinity, drip), undefined, GIVE_UP_SOON),
     fails('Network', /stalled: \d+ bytes in 0.3 s/),
   );
 });
@@ -190,7 +190,8 @@ test('a reader that is slow is waited for', async () => {
   await using temporary = await TestStore.create();
   const registries = [ImageRegistry.http(registry.host)];
   const reference = registry.add(image);
-  await using pulled = await pullImage(reference, temporary.options({ registries }));
+  const options = temporary.options({ registries, deadlines: SHORT_DEADLINES });
+  await using pulled = await pullImage(reference, options);
   const chunks: Uint8Array[] = [];
   const [source] = pulled.layers;
   assert.ok(source !== undefined);

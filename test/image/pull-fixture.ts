@@ -9,15 +9,13 @@ import { boxPlatform } from '../../src/image/platform.ts';
 import type { PullOptions } from '../../src/image/pull.ts';
 import { RETRY_POLICY } from '../../src/image/retry.ts';
 
-/** Retries at once, and gives up soon. */
-export const QUICK = {
-  retry: { ...RETRY_POLICY, pauseMs: 1, pauseMsMax: 4 },
-  deadlines: {
-    ...DEADLINES,
-    connectMs: 5_000,
-    answerMs: 400,
-    pace: { bytes: 1024, windowMs: 300 },
-  },
+/** Tries again at once. */
+export const QUICK_RETRY = { ...RETRY_POLICY, pauseMs: 1, pauseMsMax: 4 };
+/** Gives up soon: only for servers that are meant to be given up. */
+export const SHORT_DEADLINES = {
+  ...DEADLINES,
+  answerMs: 400,
+  pace: { bytes: 1024, windowMs: 300 },
 };
 
 export class TestStore implements AsyncDisposable {
@@ -42,7 +40,7 @@ export class TestStore implements AsyncDisposable {
       platform: boxPlatform('x64'),
       proxy: { http: null, https: null, none: null },
       docker: null,
-      ...QUICK,
+      retry: QUICK_RETRY,
       ...changes,
     };
   }
