@@ -88,6 +88,8 @@ static const char *open_arrived(uint32_t id, const struct json *request)
         agent.streams.highest = id;
     if (strcmp(service, "exec") == 0)
         exec_open(id, request);
+    else if (strcmp(service, "files") == 0)
+        files_open(id, request);
     else if (strcmp(service, "boot") == 0)
         boot_open(id, request);
     else if (strcmp(service, "shutdown") == 0)
