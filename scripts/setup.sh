@@ -93,7 +93,7 @@ fi
 
 # --- the guest agent ---------------------------------------------------------------------------------------
 
-if ! make -q -C guest 2>/dev/null; then
+if ! make -q -C guest >/dev/null 2>&1; then
   say "building the guest agent"
-  make -s -C guest
+  make -s --no-print-directory -C guest
 fi
