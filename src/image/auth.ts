@@ -111,12 +111,12 @@ export class Authorizer {
       const grant = { grant_type: 'refresh_token', refresh_token: credentials.token };
       const form = new URLSearchParams({ ...about, ...grant, client_id: 'boxlite' });
       const headers = { 'content-type': 'application/x-www-form-urlencoded' };
-      return http.get(realm, { method: 'POST', body: form.toString(), headers, what, signal });
+      return http.request(realm, { method: 'POST', body: form.toString(), headers, what, signal });
     }
     const url = new URL(realm);
     for (const [name, value] of Object.entries(about)) url.searchParams.set(name, value);
     const headers = credentials.kind === 'basic' ? { authorization: basic(credentials) } : {};
-    return http.get(url, { headers, what, signal });
+    return http.request(url, { headers, what, signal });
   }
 
   #realm(challenge: Challenge, what: string): URL {

@@ -126,18 +126,19 @@ export class HttpClient implements Disposable {
 
   /**
    * The answer to a request, wherever redirects lead. `Authorization` stays with the first host, and
-   * TLS is not given up on the way.
+   * TLS is not given up on the way. A `POST` is not redirected: its body is a login.
    *
    * @throws BoxliteError `Network`
    * @throws the signal's reason
    */
-  async get(start: URL, request: HttpRequest): Promise<HttpAnswer> {
+  async request(start: URL, request: HttpRequest): Promise<HttpAnswer> {
     let url = start;
     let headers = request.headers ?? {};
     for (let hops = 0; hops <= REDIRECTS_MAX; hops++) {
       const answer = await this.#send(url, { ...request, headers });
       const location = answer.header('location');
-      if (!REDIRECTS.has(answer.status) || location === undefined) return answer;
+      const isRedirect = REDIRECTS.has(answer.status) && request.method !== 'POST';
+      if (!isRedirect || location === undefined) return answer;
       await answer.discard();
       const next = redirectTarget(url, location, request.what);
       if (next.origin !== url.origin) headers = withoutLogin(headers);

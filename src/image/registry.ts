@@ -162,7 +162,7 @@ export class RegistryClient implements Disposable {
     const url = new URL(`/v2/${this.#candidate.reference.path}/${path}`, base);
     const send = (authorization: string | null) => {
       const login = authorization === null ? {} : { authorization };
-      return this.#http.get(url, { headers: { ...headers, ...login }, what, signal });
+      return this.#http.request(url, { headers: { ...headers, ...login }, what, signal });
     };
     const first = await orAborted(auth.header(), signal);
     const answer = await send(first);
@@ -207,7 +207,7 @@ export class RegistryClient implements Disposable {
   async #challengeOf(base: URL): Promise<string | undefined> {
     const what = 'the ways to log in';
     const { signal } = this.#closed;
-    const answer = await this.#http.get(new URL('/v2/', base), { what, signal });
+    const answer = await this.#http.request(new URL('/v2/', base), { what, signal });
     await answer.discard();
     return answer.header('www-authenticate');
   }

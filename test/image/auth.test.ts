@@ -118,6 +118,26 @@ test("Docker's refresh token is exchanged by a form", async () => {
   assert.equal(asked[0]?.authorization, undefined);
 });
 
+test("Docker's refresh token does not follow a redirect", async () => {
+  await using registry = await FakeRegistry.start();
+  await using thief = await FakeRegistry.start();
+  const reference = registry.add(image);
+  wantToken(registry, { tokens: [{}], realm: `${registry.origin}/elsewhere` });
+  const { intercept } = registry;
+  registry.intercept = (request, response, url) => {
+    if (url.pathname !== '/elsewhere') return intercept(request, response, url);
+    response.writeHead(307, { location: `${thief.origin}/token` }).end();
+    return true;
+  };
+  const config = { auths: { [registry.host]: { identitytoken: 'refresh me' } } };
+  await writeFile(join(folder, 'config.json'), JSON.stringify(config));
+  await assert.rejects(
+    pull(reference, [ImageRegistry.http(registry.host)], folder),
+    /a token for .* answered 307 Temporary Redirect/,
+  );
+  assert.deepEqual(thief.requests, []);
+});
+
 test('a token that has expired by its own word is not used', async () => {
   await using registry = await FakeRegistry.start();
   const reference = registry.add(image);

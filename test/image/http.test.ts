@@ -146,7 +146,7 @@ test('HttpClient gives up on a tunnel that does not come about, and closes it', 
       deadlines: { ...DEADLINES, connectMs: 50 },
     });
     await assert.rejects(
-      client.get(new URL('https://registry.test/'), { what: 'it' }),
+      client.request(new URL('https://registry.test/'), { what: 'it' }),
       (error) =>
         BoxliteError.is(error, 'Network') && /no connection within 0.05 s/.test(error.message),
     );
@@ -163,7 +163,7 @@ test('HttpClient ends a tunnel when it is aborted', async () => {
   });
   const controller = new AbortController();
   const { signal } = controller;
-  const answer = client.get(new URL('https://registry.test/'), { what: 'it', signal });
+  const answer = client.request(new URL('https://registry.test/'), { what: 'it', signal });
   while (proxy.seen.length === 0) await new Promise(setImmediate);
   controller.abort(new Error('changed my mind'));
   await assert.rejects(answer, /changed my mind/);
