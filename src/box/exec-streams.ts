@@ -13,9 +13,12 @@ const utf8 = new TextEncoder();
 /** A command's standard input. */
 export class ExecStdin {
   readonly #stream: PortalStream;
+  readonly #count: (bytes: number) => void;
 
-  constructor(stream: PortalStream) {
+  /** @internal */
+  constructor(stream: PortalStream, count: (bytes: number) => void) {
     this.#stream = stream;
+    this.#count = count;
   }
 
   /**
@@ -23,8 +26,10 @@ export class ExecStdin {
    * when the command reads slowly. The data must not change until then.
    * @throws BoxliteError `InvalidState` when the command or its input has ended.
    */
-  write(data: string | Uint8Array): Promise<void> {
-    return this.#stream.write(typeof data === 'string' ? utf8.encode(data) : data);
+  async write(data: string | Uint8Array): Promise<void> {
+    const bytes = typeof data === 'string' ? utf8.encode(data) : data;
+    await this.#stream.write(bytes);
+    this.#count(bytes.length);
   }
 
   /** The same as {@link write}, which never sends a part only. */

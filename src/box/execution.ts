@@ -31,6 +31,8 @@ export interface ExecRequest {
 export interface ExecCounters {
   sent(bytes: number): void;
   received(bytes: number): void;
+  /** A command ended, or could not be run. */
+  ran(failed: boolean): void;
 }
 
 /** The box, as its commands see it. */
@@ -48,6 +50,7 @@ export class Execution implements AsyncDisposable {
   readonly #stdout: OutputBuffer;
   readonly #stderr: OutputBuffer;
   readonly #main: PortalStream;
+  readonly #counters: ExecCounters;
   #stdinTaken = false;
   #stdoutTaken = false;
   #stderrTaken = false;
@@ -84,6 +87,7 @@ export class Execution implements AsyncDisposable {
     accepted: PromiseWithResolvers<void>,
   ) {
     const { counters } = host;
+    this.#counters = counters;
     const { timeoutMs, tty, ...rest } = request;
     this.#tty = tty !== null;
     // Nobody may be waiting when the box is lost.
@@ -124,7 +128,7 @@ export class Execution implements AsyncDisposable {
   stdin(): ExecStdin | null {
     if (this.#stdinTaken) return null;
     this.#stdinTaken = true;
-    return new ExecStdin(this.#main);
+    return new ExecStdin(this.#main, (bytes) => this.#counters.sent(bytes));
   }
 
   /** The command's output, the first time it is asked for; then null. */

@@ -83,8 +83,13 @@ export class LiteBox implements AsyncDisposable {
       const request = execRequest(asked, backend, image);
       return Execution.start(channel, request, backend, signal);
     };
-    const execution = await backend.busy(start());
-    backend.busy(execution.ended).catch(() => undefined);
+    const { counters } = backend;
+    const execution = await backend.busy(start()).catch((error: unknown) => {
+      counters.ran(true);
+      throw error;
+    });
+    const over = () => counters.ran(false);
+    backend.busy(execution.ended).then(over, () => counters.ran(true));
     return execution;
   }
 
@@ -93,7 +98,8 @@ export class LiteBox implements AsyncDisposable {
    * afterwards. A box that is not running is left alone.
    */
   async stop(options: { timeoutMs?: number } = {}): Promise<void> {
-    await this.#backend.stop(parseStopOptions(options).timeoutMs);
+    const { timeoutMs } = parseStopOptions(options);
+    await this.#backend.busy(this.#backend.stop(timeoutMs));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -80,6 +80,8 @@ export class Channel implements FrameSink, StreamOwner {
   #helloSent = false;
   #nextId: number;
   #highestPeerId = 0;
+  /** Ids above this may be attached to the request that is being looked at: they are new with it. */
+  #attachableAbove = 0;
   #failure: BoxliteError | null = null;
 
   constructor(options: ChannelOptions) {
@@ -196,7 +198,7 @@ export class Channel implements FrameSink, StreamOwner {
    */
   adoptAttached(id: number, handlers: StreamHandlers): PortalStream {
     if (this.#peer === null) throw violation('a stream before HELLO');
-    if (id % 2 === this.#nextId % 2 || id <= this.#highestPeerId - 2 || this.#streams.has(id)) {
+    if (id % 2 === this.#nextId % 2 || id <= this.#attachableAbove || this.#streams.has(id)) {
       throw violation(`attaching stream ${id}, which is not the sender's to attach`);
     }
     if (this.#streams.size >= STREAMS_MAX) throw violation(`more than ${STREAMS_MAX} streams`);
@@ -300,6 +302,7 @@ export class Channel implements FrameSink, StreamOwner {
     if (this.#events.open === undefined) throw violation('OPEN where nothing is offered');
     if (this.#streams.size >= STREAMS_MAX) throw violation(`more than ${STREAMS_MAX} streams`);
     this.#requireReader();
+    this.#attachableAbove = this.#highestPeerId;
     this.#highestPeerId = id;
     const request = decodeJson(payload);
     const stream = this.#makeStream(id, {}, this.#peer, false);

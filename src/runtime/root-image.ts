@@ -16,6 +16,8 @@ import type { ImageStore } from './image-store.ts';
 export interface RootImage {
   /** Path of an EROFS disk. */
   readonly disk: string;
+  /** Its name among the image store's disks, which it keeps from being removed; null if it is not one. */
+  readonly stored: string | null;
   /** What the image says about programs run in it; null if there is no image that could say something. */
   readonly config: ImageConfig | null;
 }
@@ -40,12 +42,28 @@ export async function rootImage(
 ): Promise<RootImage> {
   switch (rootfs.kind) {
     case 'image':
-      return options.images.bootable(rootfs.reference, signal === undefined ? {} : { signal });
+      return storedImage(rootfs.reference, options.images, signal);
     case 'base':
-      return { disk: await baseImage({ ...options, ...(signal && { signal }) }), config: null };
+      return {
+        disk: await baseImage({ ...options, ...(signal && { signal }) }),
+        config: null,
+        stored: null,
+      };
     case 'path':
       return imageFromPath(rootfs.path, options.cacheDir, signal);
   }
+}
+
+async function storedImage(
+  reference: string,
+  images: ImageStore,
+  signal?: AbortSignal,
+): Promise<RootImage> {
+  const { record, disk, config } = await images.bootable(
+    reference,
+    signal === undefined ? {} : { signal },
+  );
+  return { disk, config, stored: record.disk };
 }
 
 async function imageFromPath(
@@ -64,13 +82,13 @@ async function imageFromPath(
       // A directory has no digest that would tell whether it has changed: it is read anew every time.
       const disk = join(folder, `directory-${nameOf(path)}.erofs`);
       await imageFromDirectory(path, disk, abort);
-      return { disk, config: null };
+      return { disk, config: null, stored: null };
     }
     await using image = source.image;
     const disk = join(folder, `${image.manifestDigest.replace(':', '-')}.erofs`);
     const here = await stat(disk).catch(() => null);
     if (here === null) await convertLayers(image.layers, disk, abort);
-    return { disk, config: image.document.config };
+    return { disk, config: image.document.config, stored: null };
   } finally {
     await rm(scratchDirectory, { recursive: true, force: true });
   }

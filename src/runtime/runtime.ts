@@ -5,24 +5,23 @@ import { boxliteHome, cacheDir, programPath } from '../base/env.ts';
 import { BoxliteError } from '../base/errors.ts';
 import { type BoxID, BoxIDMint } from '../base/ids.ts';
 import { LiteBox } from '../box/lite-box.ts';
-import { BoxDisks } from '../disk/box-disk.ts';
 import { runCommand } from '../process/run.ts';
 import type { BoxOptions } from '../spec/box-options.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
-import { type BoxStatus, canRemove } from '../spec/box-status.ts';
+import { BoxStatus, canRemove, isActive } from '../spec/box-status.ts';
 import type { BoxliteOptions } from '../spec/boxlite-options.ts';
 import { parseListFilter } from '../spec/call-options.ts';
 import { hostPathsOf, missingHostPath } from '../spec/host-path.ts';
 import type { BoxInfo, EngineReport } from '../spec/info.ts';
+import type { RuntimeMetrics } from '../spec/metrics.ts';
 import { parseBoxliteOptions, parseBoxName, parseBoxOptions } from '../spec/parse-options.ts';
+import { boxInfo } from '../store/box-row.ts';
+import { BoxHandle } from './box-handle.ts';
+import { Home } from './home.ts';
 import { Host } from './host.ts';
 import { ImageStore } from './image-store.ts';
-import { LocalBox } from './local-box.ts';
-import { MemoryImageRecords } from './memory-image-records.ts';
+import { Owner } from './owner.ts';
 import { rootImage } from './root-image.ts';
-
-/** The shortest part of an id that names a box. */
-const ID_PREFIX_MIN = 4;
 
 let defaultRuntime: BoxliteRuntime | null = null;
 
@@ -30,12 +29,11 @@ let defaultRuntime: BoxliteRuntime | null = null;
 export class BoxliteRuntime implements AsyncDisposable {
   /** The images on this host. */
   readonly images: ImageStore;
-  readonly #homeDir: string;
-  readonly #engine: BoxSpec['engine'];
+  readonly #home: Home;
   readonly #host: Host;
-  readonly #disks: BoxDisks;
-  readonly #records = new MemoryImageRecords();
-  readonly #boxes = new Map<string, LocalBox>();
+  readonly #owner: Owner;
+  /** Boxes made here, which go with this runtime if they are never started. */
+  readonly #made = new Set<BoxHandle>();
   #shutDown: Promise<void> | null = null;
 
   /** @throws BoxliteError `InvalidArgument` naming the option that is wrong. */
@@ -46,16 +44,20 @@ export class BoxliteRuntime implements AsyncDisposable {
         return boxliteHome();
       },
     });
-    this.#homeDir = spec.homeDir;
-    this.#engine = spec.engine;
-    const cache = cacheDir();
-    this.#host = new Host({ cacheDir: cache, path: programPath(), run: runCommand });
-    this.#disks = new BoxDisks(cache, runCommand);
+    this.#host = new Host({ cacheDir: cacheDir(), path: programPath(), run: runCommand });
+    this.#home = new Home(spec.homeDir, this.#host);
     this.images = new ImageStore({
       directory: join(spec.homeDir, 'images'),
-      records: () => this.#records,
+      records: () => this.#home.store.images,
       registries: spec.imageRegistries,
       run: runCommand,
+    });
+    const sources = { images: this.images, ...this.#host.options };
+    this.#owner = new Owner({
+      home: this.#home,
+      kind: 'process',
+      engine: spec.engine,
+      image: (row, signal) => rootImage(row.spec.rootfs, sources, signal),
     });
   }
 
@@ -96,25 +98,16 @@ export class BoxliteRuntime implements AsyncDisposable {
     const spec = parseBoxOptions(options, hostFacts());
     refuseUnsupported(spec);
     await requireHostPaths(spec);
-    const boxName = name === undefined ? null : parseBoxName(name);
-    if (boxName !== null && this.#find(boxName) !== null) {
-      throw new BoxliteError('AlreadyExists', `There is a box named "${boxName}" already`);
-    }
-    const id = BoxIDMint.mint();
-    const box = new LocalBox({
-      id,
-      name: boxName,
+    const { boxes } = await this.#home.settled();
+    const row = boxes.create({
+      id: BoxIDMint.mint(),
+      name: name === undefined ? null : parseBoxName(name),
       spec,
-      engine: spec.engine ?? this.#engine,
-      host: this.#host,
-      disks: this.#disks,
-      image: (signal) =>
-        rootImage(spec.rootfs, { images: this.images, ...this.#host.options }, signal),
-      boxesDir: join(this.#homeDir, 'boxes'),
-      onRemoved: () => this.#boxes.delete(id.asStr()),
+      creator: await this.#home.me(),
     });
-    this.#boxes.set(id.asStr(), box);
-    return new LiteBox(box);
+    const handle = new BoxHandle({ home: this.#home, owner: this.#owner, row });
+    this.#made.add(handle);
+    return new LiteBox(handle);
   }
 
   /** The box of that name, made if there is none. An existing one keeps its own options. */
@@ -124,7 +117,14 @@ export class BoxliteRuntime implements AsyncDisposable {
   ): Promise<{ box: LiteBox; created: boolean }> {
     const existing = await this.get(name);
     if (existing !== null) return { box: existing, created: false };
-    return { box: await this.create(options, name), created: true };
+    try {
+      return { box: await this.create(options, name), created: true };
+    } catch (error) {
+      // Another program was faster.
+      const made = BoxliteError.is(error, 'AlreadyExists') ? await this.get(name) : null;
+      if (made === null) throw error;
+      return { box: made, created: false };
+    }
   }
 
   /**
@@ -132,47 +132,48 @@ export class BoxliteRuntime implements AsyncDisposable {
    * @throws BoxliteError `InvalidArgument` if a prefix fits several boxes.
    */
   async get(idOrName: string | BoxID): Promise<LiteBox | null> {
-    const box = this.#find(String(idOrName));
-    return box === null ? null : new LiteBox(box);
+    const handle = await this.#find(idOrName);
+    return handle === null ? null : new LiteBox(handle);
   }
 
   /** The same as {@link get}, for what is known about the box. */
   async getInfo(idOrName: string | BoxID): Promise<BoxInfo | null> {
-    return this.#find(String(idOrName))?.info() ?? null;
+    return (await this.#find(idOrName))?.info() ?? null;
   }
 
-  /** Every box that fits the filter, the newest first. */
+  /** Every box of the home that fits the filter, the newest first. */
   async listInfo(
     filter: { status?: BoxStatus[]; labels?: Record<string, string> } = {},
   ): Promise<BoxInfo[]> {
-    const { status, labels: wanted } = parseListFilter(filter);
-    const labels = Object.entries(wanted);
-    return [...this.#boxes.values()]
-      .map((box) => box.info())
-      .filter((info) => status.includes(info.status))
-      .filter((info) => labels.every(([name, value]) => info.labels[name] === value))
-      .reverse();
+    const { boxes } = await this.#home.settled();
+    return boxes.list(parseListFilter(filter)).map(boxInfo);
   }
 
   async exists(idOrName: string | BoxID): Promise<boolean> {
-    return this.#find(String(idOrName)) !== null;
+    return (await this.#find(idOrName)) !== null;
   }
 
   /**
-   * Removes a box and its disk. `force` ends a running one first.
+   * Removes a box and its disk, whoever owns it. `force` ends a running one first.
    * @throws BoxliteError `NotFound`; `InvalidState` if it is active and `force` is not set.
    */
   async remove(idOrName: string | BoxID, force = false): Promise<void> {
-    const box = this.#find(String(idOrName));
-    if (box === null) throw new BoxliteError('NotFound', `There is no box "${idOrName}"`);
-    if (!canRemove(box.status) && !force) {
+    const handle = await this.#find(idOrName);
+    if (handle === null) throw new BoxliteError('NotFound', `There is no box "${idOrName}"`);
+    const { status } = handle.info();
+    if (!canRemove(status) && !force) {
       throw new BoxliteError(
         'InvalidState',
-        `Cannot remove the box ${box.id}: it is ${box.status}; stop it first, or use force`,
+        `Cannot remove the box ${handle.id}: it is ${status}; stop it first, or use force`,
       );
     }
-    await box.stop(null);
-    await box.remove();
+    if (isActive(status)) await handle.kill();
+    await handle.remove();
+  }
+
+  /** Totals of this home, over all programs that use it and have used it. */
+  async metrics(): Promise<RuntimeMetrics> {
+    return (await this.#home.settled()).metrics.ofHome();
   }
 
   /**
@@ -194,24 +195,20 @@ export class BoxliteRuntime implements AsyncDisposable {
   }
 
   async #stopAll(): Promise<void> {
-    await Promise.all([...this.#boxes.values()].map((box) => box.stop(null)));
+    await this.#owner[Symbol.asyncDispose]();
+    for (const handle of this.#made) await this.#removeUnstarted(handle);
+    this.#home[Symbol.dispose]();
   }
 
-  #find(idOrName: string): LocalBox | null {
-    const exact = this.#boxes.get(idOrName);
-    if (exact !== undefined) return exact;
-    const boxes = [...this.#boxes.values()];
-    const named = boxes.find((box) => box.name === idOrName);
-    if (named !== undefined) return named;
-    if (idOrName.length < ID_PREFIX_MIN) return null;
-    const [match, another] = boxes.filter((box) => box.id.asStr().startsWith(idOrName));
-    if (another !== undefined) {
-      throw new BoxliteError(
-        'InvalidArgument',
-        `"${idOrName}" fits several boxes: give more of the id`,
-      );
-    }
-    return match ?? null;
+  async #removeUnstarted(handle: BoxHandle): Promise<void> {
+    const unstarted = handle.info().status === BoxStatus.Configured;
+    if (unstarted && handle.spec.autoRemove) await handle.remove();
+  }
+
+  async #find(idOrName: string | BoxID): Promise<BoxHandle | null> {
+    const { boxes } = await this.#home.settled();
+    const row = boxes.find(String(idOrName));
+    return row === null ? null : new BoxHandle({ home: this.#home, owner: this.#owner, row });
   }
 
   #requireLife(): void {
@@ -244,7 +241,6 @@ function refuseUnsupported(spec: BoxSpec): void {
     [spec.volumes.length > 0, 'volumes'],
     [spec.ports.length > 0, 'ports'],
     [spec.secrets.length > 0, 'secrets'],
-    [spec.detach, 'detach'],
     [spec.network.mode === 'enabled' && spec.network.allowNet.length > 0, 'network.allowNet'],
   ];
   for (const [wanted, what] of refused) {

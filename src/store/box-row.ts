@@ -1,4 +1,3 @@
-// pure
 /** A box as it is recorded, and how it is written into columns and read back. */
 import { BoxliteError } from '../base/errors.ts';
 import { BoxID, ContainerID } from '../base/ids.ts';
@@ -16,6 +15,8 @@ export interface BoxOwner extends ProcessIdentity {
   readonly kind: 'process' | 'shim';
   /** To start it and answer for it while it runs, or to remove it. */
   readonly purpose: 'run' | 'remove';
+  /** Name of the socket where it answers for its boxes, in the home's folder of owners; null: nowhere. */
+  readonly socket: string | null;
 }
 
 /**

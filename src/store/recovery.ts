@@ -1,4 +1,3 @@
-// pure
 /**
  * What becomes of boxes after processes died without saying so: a decision from what is recorded and what
  * can be seen, without a look at anything. Whoever carries it out goes in this order:
@@ -47,7 +46,7 @@ export interface BoxVerdict {
   readonly reason: string;
   /** Its VMM, with everything below it, that is to be ended first; null if it does not run. */
   readonly reap: ProcessIdentity | null;
-  readonly then: 'keep' | 'remove';
+  readonly fate: 'keep' | 'remove';
 }
 
 /** What is to be done. */
@@ -98,21 +97,21 @@ function judge(
   directories: ReadonlySet<string>,
 ): BoxVerdict | null {
   const { claim, status, owner, vmm } = row;
-  const then = fate(row, facts, directories);
+  const fate = fateOf(row, facts, directories);
   if (owner === null) {
-    return then === 'keep' ? null : { claim, status, reason: '', reap: null, then };
+    return fate === 'keep' ? null : { claim, status, reason: '', reap: null, fate };
   }
   if (facts.liveness(owner) !== 'dead') return null;
   const reap = vmm !== null && facts.liveness(vmm) === 'alive' ? vmm : null;
-  return { claim, status, reason: endOf(owner, facts.boot), reap, then };
+  return { claim, status, reason: endOf(owner, facts.boot), reap, fate };
 }
 
 /** What becomes of a box that nobody has, or nobody alive. */
-function fate(
+function fateOf(
   row: BoxRemains,
   { liveness }: HostFacts,
   directories: ReadonlySet<string>,
-): BoxVerdict['then'] {
+): BoxVerdict['fate'] {
   if (row.owner?.purpose === 'remove') return 'remove';
   const ran = isActive(row.status) || row.status === BoxStatus.Unknown;
   if (row.autoRemove) {

@@ -1,0 +1,61 @@
+import type { JsonObject } from '../../portal/messages.ts';
+import type { BoxBackend } from '../lite-box.ts';
+import { type FileCall, FileRequest } from './file-request.ts';
+
+/**
+ * Small requests under way at once: more would only wait in the guest, where each takes a process. What
+ * stays open (streams, handles, watches, copies) does not count.
+ */
+const CONCURRENT_MAX = 32;
+
+/** The guest's file service, as all of a box's operations use it. */
+export class FileService {
+  readonly #backend: BoxBackend;
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(backend: BoxBackend) {
+    this.#backend = backend;
+  }
+
+  /** Keeps the program alive while `work` goes on. */
+  busy<T>(work: Promise<T>): Promise<T> {
+    return this.#backend.busy(work);
+  }
+
+  /** Starts a request that may stay open for long; the box is booted first if it is not running. */
+  async open(call: FileCall): Promise<FileRequest> {
+    const channel = await this.#backend.connect(call.signal ?? undefined);
+    return new FileRequest(channel, call);
+  }
+
+  /** A request that is over soon. */
+  run<T>(call: FileCall, use: (request: FileRequest) => Promise<T>): Promise<T> {
+    return this.busy(this.#inTurn(async () => use(await this.open(call))));
+  }
+
+  /** A request whose acceptance is all its answer. */
+  ask(call: FileCall): Promise<JsonObject> {
+    return this.run(call, async (request) => {
+      const answer = await request.accepted;
+      await request.ended;
+      return answer;
+    });
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#running >= CONCURRENT_MAX) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    } else {
+      this.#running++;
+    }
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      // The place goes straight to the next one.
+      if (next === undefined) this.#running--;
+      else next();
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { BoxliteError } from '../base/errors.ts';
+
+/**
+ * Starts a program that outlives this one, in a session of its own, and gives it `input`. Resolves with the
+ * first line it prints, after which nobody listens to it any more.
+ * @throws BoxliteError `Engine` if it ends without a word; the signal's reason if aborted, which ends it.
+ */
+export async function startDetached(
+  command: string,
+  args: readonly string[],
+  input: string,
+  signal?: AbortSignal,
+): Promise<string> {
+  signal?.throwIfAborted();
+  const child = spawn(command, args, {
+    cwd: '/',
+    detached: true,
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  const onAbort = () => child.kill('SIGTERM');
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const said = Promise.withResolvers<string>();
+  child.once('error', (cause) => said.reject(cause));
+  child.once('close', (code, killedBy) => {
+    said.reject(
+      new Error(killedBy === null ? `it ended with status ${code}` : `it was ended by ${killedBy}`),
+    );
+  });
+  createInterface({ input: child.stdout }).once('line', (line) => said.resolve(line));
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(input);
+  try {
+    return await said.promise;
+  } catch (cause) {
+    signal?.throwIfAborted();
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new BoxliteError('Engine', `Cannot start "${command} ${args.join(' ')}": ${why}`, {
+      cause,
+    });
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+    child.stdout.destroy();
+    child.unref();
+  }
+}

@@ -1,0 +1,191 @@
+import { rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BoxliteError } from '../base/errors.ts';
+import type { BoxID } from '../base/ids.ts';
+import type { ExecCounters } from '../box/execution.ts';
+import type { BoxBackend, Connection } from '../box/lite-box.ts';
+import { killTree } from '../process/tree.ts';
+import type { BoxSpec } from '../spec/box-spec.ts';
+import type { BoxInfo } from '../spec/info.ts';
+import { type BoxOwner, type BoxRow, boxInfo } from '../store/box-row.ts';
+import { Attachment } from './attachment.ts';
+import { BoxCounts } from './box-counts.ts';
+import type { Home } from './home.ts';
+import type { OwnBox } from './own-box.ts';
+import type { Owner } from './owner.ts';
+import { recover } from './recover.ts';
+import { startShim } from './shim-process.ts';
+
+/** How often a box is looked at again while another program is on its way with it, and how long. */
+const RETRY_MS = 10;
+const RETRIES_MAX = 3_000;
+
+/** What a handle goes through to its box. */
+export interface BoxHandleOptions {
+  readonly home: Home;
+  readonly owner: Owner;
+  readonly row: BoxRow;
+}
+
+/**
+ * A box as one program sees it: our own if we start it, reached through its owner if somebody else has, and
+ * started if nobody has. Which of these it is can change with every call.
+ */
+export class BoxHandle implements BoxBackend {
+  readonly id: BoxID;
+  readonly name: string | null;
+  readonly spec: BoxSpec;
+  readonly hostname: string;
+  readonly counters: ExecCounters;
+  readonly #home: Home;
+  readonly #owner: Owner;
+  /** As it was last seen. */
+  #row: BoxRow;
+  #attachment: Attachment | null = null;
+  #own: OwnBox | null = null;
+  #busy = 0;
+
+  constructor({ home, owner, row }: BoxHandleOptions) {
+    this.#home = home;
+    this.#owner = owner;
+    this.#row = row;
+    this.id = row.id;
+    this.name = row.name;
+    this.spec = row.spec;
+    this.hostname = row.id.asStr().toLowerCase();
+    this.counters = new BoxCounts(home, row.id);
+  }
+
+  info(): BoxInfo {
+    return boxInfo(this.#look() ?? this.#row);
+  }
+
+  async connect(signal?: AbortSignal): Promise<Connection> {
+    if (this.#attachment?.alive === true) return this.#attachment.connection;
+    for (let attempt = 0; attempt < RETRIES_MAX; attempt++) {
+      signal?.throwIfAborted();
+      const connection = await this.#tryConnect(signal);
+      if (connection !== null) return connection;
+      await sleep(RETRY_MS);
+    }
+    throw new BoxliteError(
+      'InvalidState',
+      `The box ${this.id} is being started by another program`,
+    );
+  }
+
+  async stop(timeoutMs: number | null): Promise<void> {
+    const own = await this.#owner.get(this.id.asStr()).catch(() => null);
+    if (own !== null) return own.stop(timeoutMs);
+    const row = this.#look();
+    if (row === null) return;
+    if (row.owner !== null) await this.#stopThere(row.owner, timeoutMs);
+    else if (row.spec.autoRemove) await this.remove();
+  }
+
+  /** Forgets the box and deletes what it has. It must not be running. */
+  async remove(): Promise<void> {
+    const remover: BoxOwner = {
+      ...(await this.#home.me()),
+      kind: 'process',
+      purpose: 'remove',
+      socket: null,
+    };
+    const claimed = this.#home.store.boxes.claim(this.id, remover);
+    if (claimed === null) return;
+    await rm(this.#home.boxDir(this.id.asStr()), { recursive: true, force: true });
+    this.#home.store.boxes.delete(claimed.claim);
+  }
+
+  /** Ends a box that its owner does not stop: the VMM's whole tree, then its records. */
+  async kill(): Promise<void> {
+    await this.stop(0);
+    const row = this.#look();
+    if (row?.vmm !== null && row?.vmm !== undefined) await killTree(row.vmm);
+  }
+
+  async busy<T>(work: Promise<T>): Promise<T> {
+    this.#busy++;
+    this.#keepAlive();
+    try {
+      return await work;
+    } finally {
+      this.#busy--;
+      this.#keepAlive();
+    }
+  }
+
+  /** One look at the box and what follows from it; null if it is worth another look. */
+  async #tryConnect(signal?: AbortSignal): Promise<Connection | null> {
+    const own = await this.#owner.get(this.id.asStr());
+    if (own !== null) {
+      return this.#hold(own);
+    }
+    const row = this.#look();
+    if (row === null) throw this.#gone();
+    if (row.owner === null) return this.#start(row, signal);
+    if (row.owner.purpose === 'remove') throw this.#gone();
+    return this.#attach(row.owner);
+  }
+
+  async #start(row: BoxRow, signal?: AbortSignal): Promise<Connection | null> {
+    if (row.spec.detach) {
+      const image = await this.#owner.image(row, signal);
+      await startShim({ homeDir: this.#home.directory, id: this.id.asStr(), image }, signal);
+      return null;
+    }
+    const own = await this.#owner.start(row, signal);
+    return own === null ? null : this.#hold(own);
+  }
+
+  #hold(own: OwnBox): Connection {
+    this.#own = own;
+    this.#keepAlive();
+    return own.connection();
+  }
+
+  async #attach(owner: BoxOwner): Promise<Connection | null> {
+    const attachment = await this.#knock(owner);
+    if (attachment === null) return null;
+    this.#attachment = attachment;
+    this.#keepAlive();
+    return attachment.connection;
+  }
+
+  /** Null if the owner does not answer; one that has died is cleaned up after. */
+  async #knock(owner: BoxOwner): Promise<Attachment | null> {
+    if (owner.socket !== null) {
+      const { ownersDir } = this.#home;
+      const attachment = await Attachment.open(ownersDir, owner.socket, this.id.asStr());
+      if (attachment !== null) return attachment;
+    }
+    await recover(this.#home);
+    return null;
+  }
+
+  async #stopThere(owner: BoxOwner, timeoutMs: number | null): Promise<void> {
+    const attachment =
+      this.#attachment?.alive === true ? this.#attachment : await this.#knock(owner);
+    if (attachment === null) return;
+    await attachment.stop(timeoutMs);
+    attachment[Symbol.dispose]();
+    this.#attachment = null;
+    // An owner that died in the middle has left the box to us.
+    await recover(this.#home);
+  }
+
+  #look(): BoxRow | null {
+    const row = this.#home.store.boxes.get(this.id);
+    if (row !== null) this.#row = row;
+    return row;
+  }
+
+  #gone(): BoxliteError {
+    return new BoxliteError('NotFound', `The box ${this.id} has been removed: create another one`);
+  }
+
+  #keepAlive(): void {
+    this.#attachment?.keepAlive(this.#busy > 0);
+    this.#own?.holdFor(this, this.#busy > 0);
+  }
+}

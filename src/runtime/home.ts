@@ -1,0 +1,73 @@
+import { chmodSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { BoxliteError } from '../base/errors.ts';
+import { BoxDisks } from '../disk/box-disk.ts';
+import { thisProcess } from '../process/identity.ts';
+import type { ProcessIdentity } from '../spec/process-identity.ts';
+import { Store } from '../store/store.ts';
+import type { Host } from './host.ts';
+import { recover } from './recover.ts';
+
+/** A home: what any number of programs share, and where its parts are. */
+export class Home implements Disposable {
+  readonly directory: string;
+  readonly host: Host;
+  readonly disks: BoxDisks;
+  #store: Store | null = null;
+  #recovered: Promise<void> | null = null;
+  #closed = false;
+
+  constructor(directory: string, host: Host) {
+    this.directory = directory;
+    this.host = host;
+    this.disks = new BoxDisks(host.options.cacheDir, host.options.run);
+  }
+
+  /** Where boxes keep what outlives them: one folder each, if they have something to keep. */
+  get boxesDir(): string {
+    return join(this.directory, 'boxes');
+  }
+
+  /** Where owners listen. */
+  get ownersDir(): string {
+    return join(this.directory, 'owners');
+  }
+
+  boxDir(id: string): string {
+    return join(this.boxesDir, id);
+  }
+
+  /** What is recorded; opened, and the folder made, by the first use. @throws BoxliteError `Database` */
+  get store(): Store {
+    if (this.#closed) throw new BoxliteError('InvalidState', 'The runtime was shut down');
+    if (this.#store === null) {
+      mkdirSync(this.boxesDir, { recursive: true, mode: 0o700 });
+      // Disks and records are nobody else's business.
+      chmodSync(this.directory, 0o700);
+      this.#store = Store.open(this.directory);
+    }
+    return this.#store;
+  }
+
+  /** The store, once what dead programs left has been put in order: the first use of this process does it. */
+  async settled(): Promise<Store> {
+    this.#recovered ??= recover(this);
+    await this.#recovered;
+    return this.store;
+  }
+
+  me(): Promise<ProcessIdentity> {
+    return thisProcess();
+  }
+
+  /** Whether {@link store} cannot be used any more. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.#store?.[Symbol.dispose]();
+    this.#store = null;
+  }
+}

@@ -1,0 +1,173 @@
+import { mkdir, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BoxliteError } from '../base/errors.ts';
+import { ContainerID } from '../base/ids.ts';
+import type { Connection } from '../box/lite-box.ts';
+import { processIdentity } from '../process/identity.ts';
+import { BoxStatus } from '../spec/box-status.ts';
+import type { BoxClaim, BoxOwner, BoxRow } from '../store/box-row.ts';
+import { type Booted, boot } from './boot.ts';
+import type { Home } from './home.ts';
+import type { RootImage } from './root-image.ts';
+
+/** How long a box may take to clean up when nothing else is said. */
+const STOP_TIMEOUT_MS = 10_000;
+
+/** What owning a box takes. */
+export interface OwnBoxOptions {
+  readonly home: Home;
+  /** As claimed. */
+  readonly row: BoxRow;
+  readonly owner: BoxOwner;
+  readonly engine: BoxRow['spec']['engine'];
+  readonly image: (signal?: AbortSignal) => Promise<RootImage>;
+  /** Called once, when the box is nobody's any more. */
+  readonly onEnded: () => void;
+}
+
+/**
+ * A box this process owns, from its claim to its end. Every change of its status is made here, and refused
+ * by the store if somebody has declared us dead meanwhile.
+ */
+export class OwnBox {
+  readonly id: string;
+  /** Resolves when the box is nobody's any more. */
+  readonly ended: Promise<void>;
+  readonly #options: OwnBoxOptions;
+  readonly #end: () => void;
+  #claim: BoxClaim;
+  #booted: Booted | null = null;
+  #stopping: Promise<void> | null = null;
+  /** Those who want this program to go on while the box runs. */
+  readonly #holders = new Set<object>();
+
+  constructor(options: OwnBoxOptions) {
+    this.#options = options;
+    this.#claim = options.row.claim;
+    this.id = options.row.id.asStr();
+    const ended = Promise.withResolvers<void>();
+    this.ended = ended.promise.then(options.onEnded);
+    this.#end = ended.resolve;
+  }
+
+  /** Boots it. On failure the claim is given back. @throws BoxliteError what {@link boot} throws */
+  async boot(signal?: AbortSignal): Promise<void> {
+    const { home, row, engine, image } = this.#options;
+    const { boxes, metrics } = home.store;
+    const started = performance.now();
+    try {
+      const booted = await boot(
+        {
+          host: home.host,
+          spec: { ...row.spec, engine },
+          hostname: this.id.toLowerCase(),
+          image: (stop) => this.#image(image, stop),
+          disk: () => this.#openDisk(),
+        },
+        signal,
+      );
+      await this.#running(booted);
+      const { imageMs, diskMs, agentMs, rootMs } = booted.timings;
+      metrics.timeBox(row.id, {
+        totalCreateDurationMs: performance.now() - started,
+        guestBootDurationMs: agentMs,
+        stageImagePrepareMs: imageMs,
+        stageBoxConfigMs: diskMs,
+        stageBoxSpawnMs: agentMs,
+        stageContainerInitMs: rootMs,
+      });
+    } catch (error) {
+      metrics.count({ boxesFailedTotal: 1 });
+      boxes.release(this.#claim);
+      this.#end();
+      throw error;
+    }
+  }
+
+  /** The wire to it. @throws BoxliteError `InvalidState` if it does not run. */
+  connection(): Connection {
+    const booted = this.#booted;
+    if (booted === null || this.#stopping !== null) {
+      throw new BoxliteError('InvalidState', `The box ${this.id} does not run`);
+    }
+    return { channel: booted.vm.portal.channel, image: booted.config };
+  }
+
+  /** Stops it, and removes it if that is what stopping means for it. Idempotent. */
+  stop(timeoutMs: number | null): Promise<void> {
+    this.#stopping ??= this.#stop(timeoutMs ?? STOP_TIMEOUT_MS, 'stopped');
+    return this.#stopping;
+  }
+
+  /** A running box keeps this program from ending only while somebody wants it to. */
+  holdFor(who: object, on: boolean): void {
+    if (on) this.#holders.add(who);
+    else this.#holders.delete(who);
+    this.#booted?.vm.process.keepAlive(this.#holders.size > 0);
+  }
+
+  async #running(booted: Booted): Promise<void> {
+    const { boxes } = this.#options.home.store;
+    const vmm = await processIdentity(booted.vm.process.pid);
+    const changes = {
+      vmm,
+      engine: booted.engine.name,
+      containerId: new ContainerID(),
+      exitReason: null,
+      exitCode: null,
+    };
+    const from = [BoxStatus.Configured, BoxStatus.Stopped];
+    const row = boxes.transition(this.#claim, from, BoxStatus.Running, changes);
+    if (row === null) {
+      await booted.resources[Symbol.asyncDispose]();
+      throw new BoxliteError('InvalidState', `The box ${this.id} was taken away while it booted`);
+    }
+    this.#booted = booted;
+    booted.vm.process.keepAlive(this.#holders.size > 0);
+    void booted.vm.lost.then((reason) => {
+      this.#stopping ??= this.#stop(0, reason.message);
+    });
+  }
+
+  async #image(image: OwnBoxOptions['image'], signal?: AbortSignal): Promise<RootImage> {
+    const found = await image(signal);
+    this.#options.home.store.boxes.change(this.#claim, { imageDisk: found.stored });
+    return found;
+  }
+
+  /** A box that is removed when it stops has a disk without a name: nothing of it can be left behind. */
+  async #openDisk() {
+    const { home, row } = this.#options;
+    const { spec } = row;
+    if (spec.autoRemove) return home.disks.create({ unnamedIn: home.boxesDir }, spec.diskSizeGb);
+    const folder = home.boxDir(this.id);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const path = join(folder, 'disk.ext4');
+    const existing = await open(path, 'r+').catch(() => null);
+    return existing ?? home.disks.create({ path }, spec.diskSizeGb);
+  }
+
+  async #stop(timeoutMs: number, why: string): Promise<void> {
+    const booted = this.#booted;
+    if (booted === null) return;
+    const { boxes } = this.#options.home.store;
+    const { Running, Stopping, Stopped } = BoxStatus;
+    this.holdFor(this, true);
+    boxes.transition(this.#claim, [Running], Stopping);
+    const reason = new BoxliteError('InvalidState', `The box ${this.id} was stopped`);
+    await booted.vm.shutDown(timeoutMs, reason);
+    await booted.resources[Symbol.asyncDispose]();
+    this.#booted = null;
+    const { owner, row } = this.#options;
+    const next = row.spec.autoRemove ? { next: { ...owner, purpose: 'remove' as const } } : {};
+    const changes = { vmm: null, exitReason: why, ...next };
+    const stopped = boxes.transition(this.#claim, [Stopping], Stopped, changes);
+    if (row.spec.autoRemove && stopped !== null) await this.#remove(stopped.claim);
+    this.#end();
+  }
+
+  async #remove(claim: BoxClaim): Promise<void> {
+    await rm(this.#options.home.boxDir(this.id), { recursive: true, force: true });
+    this.#options.home.store.boxes.delete(claim);
+  }
+}

@@ -1,0 +1,31 @@
+import { fileURLToPath } from 'node:url';
+import { BoxliteError, type BoxliteErrorKind } from '../base/errors.ts';
+import { startDetached } from '../process/detached.ts';
+import type { RootImage } from './root-image.ts';
+
+/** What a shim is told. */
+export interface ShimOrder {
+  readonly homeDir: string;
+  readonly id: string;
+  readonly image: RootImage;
+}
+
+/** What it says when it is done starting: nothing wrong, or what was. */
+export interface ShimReport {
+  readonly error: { readonly kind: BoxliteErrorKind; readonly message: string } | null;
+}
+
+/** Compiled or not, it lies beside this file. */
+const SHIM = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? 'shim.ts' : 'shim.js', import.meta.url),
+);
+
+/**
+ * Starts a program that owns one box and outlives this one; resolves when the box runs.
+ * @throws BoxliteError what booting the box throws there
+ */
+export async function startShim(order: ShimOrder, signal?: AbortSignal): Promise<void> {
+  const line = await startDetached(process.execPath, [SHIM], JSON.stringify(order), signal);
+  const { error } = JSON.parse(line) as ShimReport;
+  if (error !== null) throw new BoxliteError(error.kind, error.message);
+}
