@@ -175,13 +175,13 @@ export class Boxes {
     });
   }
 
-  #settleOne({ claim, status, reason, then }: BoxVerdict, by: BoxOwner): BoxClaim | null {
+  #settleOne({ claim, status, reason, fate }: BoxVerdict, by: BoxOwner): BoxClaim | null {
     if (isActive(status) || status === BoxStatus.Unknown) {
       this.transition(claim, [status], BoxStatus.Stopped, { exitReason: reason });
     } else {
       this.release(claim);
     }
-    if (then === 'keep') return null;
+    if (fate === 'keep') return null;
     const owner = JSON.stringify({ ...by, purpose: 'remove' } satisfies BoxOwner);
     return this.#change(sql.CLAIM_REMAINS, { ...ticket(claim), owner })?.claim ?? null;
   }

@@ -56,12 +56,17 @@ export function someProcess(pid = 4711): ProcessIdentity {
   return { pid, start: '1000', namespace: 'pid:[1]', boot: 'this boot' };
 }
 
+/** A process as an owner that nobody can ask. */
+export function ownerOf(process: ProcessIdentity, purpose: BoxOwner['purpose']): BoxOwner {
+  return { ...process, kind: 'process', purpose, socket: null };
+}
+
 export function runner(pid = 4711): BoxOwner {
-  return { ...someProcess(pid), kind: 'process', purpose: 'run' };
+  return ownerOf(someProcess(pid), 'run');
 }
 
 export function remover(pid = 4711): BoxOwner {
-  return { ...runner(pid), purpose: 'remove' };
+  return ownerOf(someProcess(pid), 'remove');
 }
 
 export function newBox(fields: Partial<NewBox> = {}): NewBox {
