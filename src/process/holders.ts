@@ -1,4 +1,5 @@
-import { readdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
+import { entriesOf } from './proc-files.ts';
 import { runCommand } from './run.ts';
 
 /**
@@ -36,13 +37,5 @@ function fileAt(path: string): string | null {
     return `${dev}:${ino}`;
   } catch {
     return null;
-  }
-}
-
-function entriesOf(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
   }
 }

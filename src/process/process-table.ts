@@ -1,5 +1,5 @@
 /** The processes of this host, as far as this process can see them. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { entriesOf, textOf } from './proc-files.ts';
 import { type ProcessEntry, parseProcStat, parsePs, psColumns } from './process-entry.ts';
 import { runCommand } from './run.ts';
 
@@ -59,30 +59,14 @@ async function ps(args: readonly string[]): Promise<ProcessEntry[]> {
 }
 
 function readProcess(pid: number): ProcessEntry | null {
-  const text = read(`/proc/${pid}/stat`);
+  const text = textOf(`/proc/${pid}/stat`);
   return text === null ? null : parseProcStat(text);
 }
 
 /** Complete for a process that is stopped; a running one may be having another meanwhile. */
 function readChildren(pid: number): number[] {
   return entriesOf(`/proc/${pid}/task`)
-    .map((thread) => read(`/proc/${pid}/task/${thread}/children`) ?? '')
+    .map((thread) => textOf(`/proc/${pid}/task/${thread}/children`) ?? '')
     .flatMap((children) => children.split(' ').filter((child) => child !== ''))
     .map(Number);
-}
-
-function read(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return null;
-  }
-}
-
-function entriesOf(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
 }

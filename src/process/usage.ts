@@ -1,6 +1,6 @@
 /** What a VMM, with all that it started, takes from the host. */
-import { readFileSync } from 'node:fs';
 import type { ProcessIdentity } from '../spec/process-identity.ts';
+import { textOf } from './proc-files.ts';
 import { runCommand } from './run.ts';
 import { processTree } from './tree.ts';
 
@@ -48,12 +48,8 @@ function memoryOf(pid: number): number {
 }
 
 function kibibytes(path: string, line: RegExp): number | null {
-  try {
-    const value = line.exec(readFileSync(path, 'utf8'))?.[1];
-    return value === undefined ? null : Number(value);
-  } catch {
-    return null;
-  }
+  const value = line.exec(textOf(path) ?? '')?.[1];
+  return value === undefined ? null : Number(value);
 }
 
 async function otherMemory(pids: readonly number[]): Promise<number> {

@@ -52,7 +52,7 @@ INSERT INTO boxes VALUES (
   '{"rootfs":{"kind":"image","reference":"alpine:latest"},"cpus":2,"memoryMib":512,"diskSizeGb":10,"env":[["A","1"]],"workingDir":null,"user":null,"entrypoint":null,"cmd":["sleep","9"],"labels":{"team":"a"},"volumes":[],"network":{"mode":"enabled","allowNet":[{"kind":"host","host":"example.com","port":443}]},"secrets":[],"ports":[{"guestPort":80,"hostPort":null,"protocol":"tcp","hostIp":"0.0.0.0"}],"autoRemove":false,"detach":false,"engine":null,"bootTimeoutMs":null,"security":{"jailerEnabled":true,"seccompEnabled":true,"uid":65534,"gid":65534,"newPidNs":true,"newNetNs":true,"chrootBase":null,"chrootEnabled":true,"closeFds":true,"sanitizeEnv":true,"envAllowlist":[],"resourceLimits":{"maxOpenFiles":1024,"maxFileSize":null,"maxProcesses":100,"maxMemory":null,"maxCpuTime":null},"sandboxProfile":null,"networkEnabled":true},"isolateMounts":false}',
   '{"pid":100,"start":"1","namespace":"pid:[1]","boot":"b"}',
   1700000000000, 'running', 1700000001000, 3,
-  '{"pid":101,"start":"2","namespace":"pid:[1]","boot":"b","kind":"shim","purpose":"run"}',
+  '{"pid":101,"start":"2","namespace":"pid:[1]","boot":"b","kind":"shim","purpose":"run","socket":"101-2-0123456789ab.sock"}',
   '{"pid":102,"start":"3","namespace":"pid:[1]","boot":"b"}',
   '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff', 'uml',
   '[{"guestPort":80,"hostPort":8080,"protocol":"tcp","hostIp":"0.0.0.0"}]',
