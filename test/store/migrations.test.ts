@@ -69,7 +69,7 @@ for (const version of migrations.keys()) {
     const keys = (spec: object) => Object.keys(spec).sort();
     assert.deepEqual(keys(row.spec), keys(newBox().spec));
     assert.deepEqual(keys(row.spec.security), keys(newBox().spec.security));
-  XX
+    assert.deepEqual([row.owner?.kind, row.owner?.socket], ['shim', '101-2-0123456789ab.sock']);
     assert.equal(metrics.ofBox(row.id).commandsRunTotal, 4);
     assert.equal(metrics.ofHome().boxesCreatedTotal, 9);
     assert.deepEqual(images.usersOf(images.list()[0]?.disk ?? ''), ['web']);
