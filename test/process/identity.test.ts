@@ -27,11 +27,12 @@ test('a process that has the same pid and started at another time is another one
 
 test('a process that has ended is dead, whether anybody has noticed or not', async (t) => {
   // The shell becomes `sleep`, which does not wait for the child it has inherited.
-  const parent = spawn('sh', ['-c', 'sleep 0.05 & echo $!; exec sleep 60']);
+  const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60']);
   t.after(() => parent.kill('SIGKILL'));
   const [line] = await once(parent.stdout.setEncoding('utf8'), 'data');
   const child = await processIdentity(Number(line));
   assert(child !== null && (await isAlive(child)));
+  process.kill(child.pid, 'SIGKILL');
   while (await isAlive(child)) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.equal(await processIdentity(child.pid), null);
   // It is still there, as a zombie.
