@@ -32,12 +32,19 @@ export class BoxliteError extends Error {
   readonly kind: BoxliteErrorKind;
   /** The kind as a constant, `BOXLITE_NOT_FOUND` for `NotFound`. */
   readonly code: string;
+  /** What a box's kernel said of a file, by its name in `node:fs`: `ENOENT`. Absent elsewhere. */
+  readonly systemCode?: string;
 
-  constructor(kind: BoxliteErrorKind, message: string, options?: { cause?: unknown }) {
+  constructor(
+    kind: BoxliteErrorKind,
+    message: string,
+    options?: { cause?: unknown; systemCode?: string },
+  ) {
     super(message, options);
     this.name = 'BoxliteError';
     this.kind = kind;
     this.code = errorCode(kind);
+    if (options?.systemCode !== undefined) this.systemCode = options.systemCode;
   }
 
   /** Whether `error` is a BoxliteError, of the given kind if one is named. */

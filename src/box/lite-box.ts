@@ -6,6 +6,7 @@ import { type BoxCommand, type CommandSpec, parseCommand } from '../spec/command
 import type { BoxInfo } from '../spec/info.ts';
 import { environment } from './environment.ts';
 import { type ExecHost, type ExecRequest, Execution } from './execution.ts';
+import { BoxFileSystem } from './files/file-system.ts';
 
 /** The size of a terminal nobody has said the size of. */
 const DEFAULT_TERMINAL = { rows: 24, cols: 80 } as const;
@@ -38,11 +39,14 @@ export interface BoxBackend extends ExecHost {
 
 /** A box. The handle is good for the box's whole life; disposing of it stops the box. */
 export class LiteBox implements AsyncDisposable {
+  /** The box's files, in the shape of `node:fs/promises`. */
+  readonly fs: BoxFileSystem;
   readonly #backend: BoxBackend;
 
   /** @internal */
   constructor(backend: BoxBackend) {
     this.#backend = backend;
+    this.fs = new BoxFileSystem(backend);
   }
 
   get id(): BoxID {

@@ -3,7 +3,7 @@ import type { Channel } from '../../portal/channel.ts';
 import { violation } from '../../portal/frame.ts';
 import type { JsonObject } from '../../portal/messages.ts';
 import type { PortalStream } from '../../portal/stream.ts';
-import { OutputBuffer } from '../output.ts';
+import { type KeepAlive, OutputBuffer } from '../output.ts';
 import { type FileContext, fileError, refusalError } from './file-error.ts';
 import { PATH_BYTES_MAX, pathBytes, pathFields } from './file-path.ts';
 
@@ -32,7 +32,7 @@ export class FileRequest {
   #over = false;
 
   /** @throws BoxliteError if the path cannot be sent, or the box is lost; the signal's reason. */
-  constructor(channel: Channel, call: FileCall) {
+  constructor(channel: Channel, call: FileCall, host: KeepAlive) {
     const { op, fields, path, dest, signal } = call;
     signal?.throwIfAborted();
     requireSendable(call);
@@ -48,7 +48,7 @@ export class FileRequest {
       ...(dest === undefined ? {} : pathFields(dest, 'to')),
       ...fields,
     };
-    this.#output = new OutputBuffer((bytes) => this.#stream.consumed(bytes));
+    this.#output = new OutputBuffer((bytes) => this.#stream.consumed(bytes), host);
     this.#output.take();
     // Not everyone waits for everything.
     this.accepted = accepted.promise;

@@ -1,5 +1,6 @@
+import type { Channel } from '../../portal/channel.ts';
 import type { JsonObject } from '../../portal/messages.ts';
-import type { BoxBackend } from '../lite-box.ts';
+import type { KeepAlive } from '../output.ts';
 import { type FileCall, FileRequest } from './file-request.ts';
 
 /**
@@ -8,25 +9,31 @@ import { type FileCall, FileRequest } from './file-request.ts';
  */
 const CONCURRENT_MAX = 32;
 
+/** The box whose files these are. */
+export interface FileHost extends KeepAlive {
+  /** The wire to the running box, which is booted if it is not running. */
+  connect(signal?: AbortSignal): Promise<{ readonly channel: Channel }>;
+}
+
 /** The guest's file service, as all of a box's operations use it. */
 export class FileService {
-  readonly #backend: BoxBackend;
+  readonly #host: FileHost;
   #running = 0;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(backend: BoxBackend) {
-    this.#backend = backend;
+  constructor(host: FileHost) {
+    this.#host = host;
   }
 
   /** Keeps the program alive while `work` goes on. */
   busy<T>(work: Promise<T>): Promise<T> {
-    return this.#backend.busy(work);
+    return this.#host.busy(work);
   }
 
   /** Starts a request that may stay open for long; the box is booted first if it is not running. */
   async open(call: FileCall): Promise<FileRequest> {
-    const channel = await this.#backend.connect(call.signal ?? undefined);
-    return new FileRequest(channel, call);
+    const { channel } = await this.#host.connect(call.signal ?? undefined);
+    return new FileRequest(channel, call, this.#host);
   }
 
   /** A request that is over soon. */

@@ -1,0 +1,220 @@
+import { violation } from '../../portal/frame.ts';
+import type { JsonObject } from '../../portal/messages.ts';
+import { type BoxStats, parseStats } from './box-stats.ts';
+import { bytesOf, type FileData, pieces } from './file-content.ts';
+import { fileError } from './file-error.ts';
+import {
+  decodingOf,
+  type EncodingOption,
+  modeNumber,
+  timeParts,
+  wholeNumber,
+  withEncoding,
+} from './file-options.ts';
+import type { FileCall, FileRequest } from './file-request.ts';
+import type { FileService } from './file-service.ts';
+
+/** Read when nothing else is said, as in `node:fs`. */
+const READ_BYTES = 16 * 1024;
+/** Asked for at once: a part of the stream's window. */
+const CHUNK_BYTES = 256 * 1024;
+
+/** What of a buffer to read into, and from where. */
+export interface HandleReadOptions {
+  readonly offset?: number | undefined;
+  readonly length?: number | undefined;
+  /** Null: from where the last read ended. */
+  readonly position?: number | null | undefined;
+}
+
+/** An open file of a box, in the shape of Node's `FileHandle`. Its operations happen one after the other. */
+export class BoxFileHandle implements AsyncDisposable {
+  readonly #service: FileService;
+  readonly #request: FileRequest;
+  readonly #call: FileCall;
+  #last: Promise<unknown> = Promise.resolve();
+  #closed: Promise<void> | null = null;
+
+  /** @internal */
+  static async open(service: FileService, call: FileCall): Promise<BoxFileHandle> {
+    const opening = service.open(call).then(async (request) => {
+      await request.accepted;
+      return request;
+    });
+    return new BoxFileHandle(service, await service.busy(opening), call);
+  }
+
+  private constructor(service: FileService, request: FileRequest, call: FileCall) {
+    this.#service = service;
+    this.#request = request;
+    this.#call = call;
+  }
+
+  /** Reads into a buffer; 0 bytes at the end. */
+  async read<Bytes extends NodeJS.ArrayBufferView = Buffer>(
+    buffer?: Bytes,
+    options: HandleReadOptions = {},
+  ): Promise<{ bytesRead: number; buffer: Bytes }> {
+    const target = buffer ?? (Buffer.alloc(READ_BYTES) as unknown as Bytes);
+    const offset = wholeNumber('offset', options.offset ?? 0, target.byteLength);
+    const room = target.byteLength - offset;
+    const length = wholeNumber('length', options.length ?? room, room);
+    const bytes = await this.#read(length, options.position ?? null);
+    new Uint8Array(target.buffer, target.byteOffset + offset).set(bytes);
+    return { bytesRead: bytes.length, buffer: target };
+  }
+
+  /** Writes text or bytes, all of them; from where the last write ended unless a position is given. */
+  async write<Data extends string | NodeJS.ArrayBufferView>(
+    data: Data,
+    position: number | null = null,
+    encoding: BufferEncoding = 'utf8',
+  ): Promise<{ bytesWritten: number; buffer: Data }> {
+    const bytes = bytesOf(data, encoding);
+    const bytesWritten = await this.#inTurn('write', async () => {
+      const { length } = bytes;
+      this.#request.tell({ op: 'write', length, ...positionField(position) });
+      await this.#request.write(bytes);
+      return count(await this.#hear('write'), length);
+    });
+    return { bytesWritten, buffer: data };
+  }
+
+  /** Reads from where it stands to the end. */
+  async readFile(options?: { encoding?: EncodingOption } | BufferEncoding | null) {
+    const decoding = decodingOf(withEncoding(options).encoding);
+    const read: Buffer[] = [];
+    for (;;) {
+      const piece = await this.#read(CHUNK_BYTES, null);
+      if (piece.length === 0) break;
+      read.push(piece);
+    }
+    const bytes = Buffer.concat(read);
+    return decoding === null ? bytes : bytes.toString(decoding);
+  }
+
+  /** Writes everything from where it stands. */
+  async writeFile(data: FileData, encoding: BufferEncoding = 'utf8'): Promise<void> {
+    for await (const piece of pieces(data, encoding)) await this.write(piece);
+  }
+
+  async stat(): Promise<BoxStats> {
+    return parseStats(await this.#ask('stat'));
+  }
+
+  async truncate(length = 0): Promise<void> {
+    await this.#ask('truncate', { length: wholeNumber('length', length) });
+  }
+
+  async chmod(mode: number | string): Promise<void> {
+    await this.#ask('chmod', { mode: modeNumber(mode, 0) });
+  }
+
+  async chown(uid: number, gid: number): Promise<void> {
+    await this.#ask('chown', { uid: wholeNumber('uid', uid), gid: wholeNumber('gid', gid) });
+  }
+
+  async utimes(atime: number | string | Date, mtime: number | string | Date): Promise<void> {
+    const accessed = timeParts('atime', atime);
+    const modified = timeParts('mtime', mtime);
+    await this.#ask('utimes', {
+      atime: accessed.whole,
+      atimeNs: accessed.nanoseconds,
+      mtime: modified.whole,
+      mtimeNs: modified.nanoseconds,
+    });
+  }
+
+  /** Waits until the box's disk has it. */
+  async sync(): Promise<void> {
+    await this.#ask('sync');
+  }
+
+  /** The same as {@link sync}. */
+  datasync(): Promise<void> {
+    return this.sync();
+  }
+
+  /** Closes the file after what was asked before. Idempotent. */
+  close(): Promise<void> {
+    this.#closed ??= this.#service.busy(
+      this.#last.then(() => {
+        this.#request.end();
+        return this.#request.ended;
+      }),
+    );
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #read(length: number, position: number | null): Promise<Buffer> {
+    return this.#inTurn('read', async () => {
+      const read: Buffer[] = [];
+      let done = 0;
+      while (done < length) {
+        const wanted = Math.min(length - done, CHUNK_BYTES);
+        const piece = await this.#readChunk(wanted, position === null ? null : position + done);
+        read.push(piece);
+        done += piece.length;
+        if (piece.length < wanted) break;
+      }
+      return Buffer.concat(read, done);
+    });
+  }
+
+  /** No more than the guest may send unread, as the bytes come ahead of their count. */
+  async #readChunk(length: number, position: number | null): Promise<Buffer> {
+    this.#request.tell({ op: 'read', length, ...positionField(position) });
+    const size = count(await this.#hear('read'), length);
+    const read: Uint8Array[] = [];
+    let done = 0;
+    while (done < size) {
+      const piece = await this.#request.read();
+      if (piece === null) break;
+      read.push(piece);
+      done += piece.length;
+    }
+    if (done !== size) throw violation('a read of another length than it says');
+    return Buffer.concat(read, size);
+  }
+
+  #ask(op: string, fields: JsonObject = {}): Promise<JsonObject> {
+    return this.#inTurn(op, () => {
+      this.#request.tell({ op, ...fields });
+      return this.#hear(op);
+    });
+  }
+
+  async #hear(op: string): Promise<JsonObject> {
+    const message = await this.#request.hear();
+    const { error } = message;
+    if (typeof error === 'string') throw fileError(error, { ...this.#call, syscall: op });
+    return message;
+  }
+
+  #inTurn<T>(op: string, work: () => Promise<T>): Promise<T> {
+    if (this.#closed !== null) {
+      const path = { ...this.#call, syscall: op };
+      return Promise.reject(fileError('EBADF', path, 'the file has been closed'));
+    }
+    const turn = this.#service.busy(this.#last.then(work));
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+function positionField(position: number | null) {
+  return position === null ? {} : { position: wholeNumber('position', position) };
+}
+
+/** How many bytes the guest says it has read or written. */
+function count(message: JsonObject, limit: number): number {
+  const { count: done } = message;
+  if (typeof done !== 'number' || !Number.isInteger(done) || done < 0 || done > limit) {
+    throw violation('a count that is none');
+  }
+  return done;
+}
