@@ -8,7 +8,8 @@ import { dirname } from 'node:path';
 import type { Content, Directory } from '../tree.ts';
 import { BlockFile, cannotWrite } from './block-file.ts';
 import { BLOCK_BYTES, encodeSuperblock } from './format.ts';
-import { layOut, metadataOf, TAIL_BYTES_MAX } from './layout.ts';
+import { layOut, TAIL_BYTES_MAX } from './layout.ts';
+import { metadataOf } from './metadata.ts';
 
 /** Zeros are not written but skipped where this many follow each other, so the file is sparse. */
 const HOLE_BYTES_MIN = 1 << 16;

@@ -1,6 +1,6 @@
 // pure
 /**
- * Decides where every inode and directory goes, then gives the bytes.
+ * Decides where every inode and directory goes.
  *
  *     block 0        superblock
  *     data area      file contents, each from a block boundary on, already written as they came
@@ -14,14 +14,16 @@
  */
 import { BoxliteError } from '../../base/errors.ts';
 import type { ByteString, Directory, Node } from '../tree.ts';
-import { bytesOf } from '../tree.ts';
-import { directorySize, encodeDirectory, sortedNames } from './directory-blocks.ts';
+import { directorySize, sortedNames } from './directory-blocks.ts';
 import * as format from './format.ts';
-import { encodeXattrs, xattrBytes } from './xattrs.ts';
+import { xattrBytes } from './xattrs.ts';
 
 const { BLOCK_BYTES, INODE_BYTES, SLOT_BYTES } = format;
-/** A larger tail gets a block of its own: inline it would leave gaps too large to fill. */
-export const TAIL_BYTES_MAX = BLOCK_BYTES / 2;
+/**
+ * A larger tail gets a block of its own: the less a block would waste, the less it is worth the
+ * memory in which a file's tail waits, and the gaps it leaves.
+ */
+export const TAIL_BYTES_MAX = BLOCK_BYTES / 4;
 /** How many gaps are remembered. More would be filled, but looking for one takes time. */
 const GAPS_MAX = 16;
 /** Nothing is at 0: an inode with number 0 looks like a deleted entry to programs. */
@@ -29,7 +31,8 @@ const FIRST_INODE = SLOT_BYTES;
 /** Blocks are counted in 32 bits. */
 const BLOCKS_MAX = 0xffffffff;
 
-interface Placed {
+/** Where a node is. */
+export interface Placed {
   readonly node: Node;
   readonly size: number;
   /** First block of the content that is not inline, or the device number. */
@@ -46,7 +49,7 @@ interface Placed {
 /** Where everything is. */
 export interface Layout {
   readonly superblock: format.SuperblockFields;
-  /** First block of what {@link metadataOf} gives. */
+  /** First block of what comes after the data area. */
   readonly firstBlock: number;
   readonly placed: ReadonlyMap<Node, Placed>;
 }
@@ -172,7 +175,7 @@ class Placer {
 const NO_NAMES: readonly ByteString[] = [];
 
 /** Length of the inode with its extended attributes. */
-function headOf(node: Node): number {
+export function headOf(node: Node): number {
   return INODE_BYTES + xattrBytes(node.attributes.xattrs);
 }
 
@@ -183,7 +186,7 @@ function sizeOf(node: Node, names: readonly ByteString[]): number {
 }
 
 /** How many bytes of the content go inline. A symbolic link always fits in a block. */
-function tailOf(node: Node, size: number): number {
+export function tailOf(node: Node, size: number): number {
   if (node.kind === 'file') return node.content.tail?.length ?? 0;
   if (node.kind === 'symlink') return size;
   const tail = node.kind === 'directory' ? size % BLOCK_BYTES : 0;
@@ -198,71 +201,7 @@ function alignSlot(offset: number): number {
   return Math.ceil(offset / SLOT_BYTES) * SLOT_BYTES;
 }
 
-function alignBlock(offset: number): number {
+/** Up to the next block. */
+export function alignBlock(offset: number): number {
   return Math.ceil(offset / BLOCK_BYTES) * BLOCK_BYTES;
-}
-
-/** Everything after the data area: first the directories' blocks, then the metadata, in pieces. */
-export function* metadataOf(layout: Layout): Generator<Buffer> {
-  for (const placed of layout.placed.values()) {
-    const bytes = placed.size - tailOf(placed.node, placed.size);
-    if (placed.node.kind !== 'directory' || bytes === 0) continue;
-    yield directoryContent(layout, placed).subarray(0, bytes);
-    yield padding(bytes);
-  }
-  let end = 0;
-  for (const placed of [...layout.placed.values()].sort((a, b) => a.offset - b.offset)) {
-    if (placed.offset > end) yield Buffer.alloc(placed.offset - end);
-    const bytes = encodeNode(layout, placed);
-    yield bytes;
-    end = placed.offset + bytes.length;
-  }
-  yield padding(end);
-}
-
-/** Zeros up to the next block. */
-function padding(length: number): Buffer {
-  return Buffer.alloc(alignBlock(length) - length);
-}
-
-function encodeNode(layout: Layout, placed: Placed): Buffer {
-  const { node, size } = placed;
-  const tailBytes = tailOf(node, size);
-  const head = headOf(node);
-  const bytes = Buffer.alloc(head + tailBytes);
-  format.encodeInode(bytes, 0, {
-    kind: node.kind,
-    attributes: node.attributes,
-    layout: tailBytes > 0 ? format.LAYOUT_INLINE : format.LAYOUT_PLAIN,
-    size,
-    links: placed.links,
-    location: placed.location,
-    xattrBytes: head - INODE_BYTES,
-    serial: placed.offset / SLOT_BYTES,
-  });
-  if (head > INODE_BYTES) encodeXattrs(node.attributes.xattrs).copy(bytes, INODE_BYTES);
-  if (tailBytes > 0) tailContent(layout, placed, tailBytes).copy(bytes, head);
-  return bytes;
-}
-
-/** The last bytes of a content. */
-function tailContent(layout: Layout, placed: Placed, bytes: number): Buffer {
-  const { node } = placed;
-  if (node.kind === 'file' && node.content.tail !== null) return node.content.tail;
-  if (node.kind === 'symlink') return bytesOf(node.target);
-  return directoryContent(layout, placed).subarray(placed.size - bytes);
-}
-
-function directoryContent(layout: Layout, placed: Placed): Buffer {
-  const { node } = placed;
-  if (node.kind !== 'directory') throw new Error(`a ${node.kind} has no entries`);
-  const entries = placed.names.map((name) => entryOf(layout, placed, node, name));
-  return encodeDirectory(entries, placed.size);
-}
-
-function entryOf(layout: Layout, placed: Placed, directory: Directory, name: ByteString) {
-  const node = name === '..' ? placed.parent : (directory.entries.get(name) ?? directory);
-  const target = layout.placed.get(node);
-  if (target === undefined) throw new Error('an entry was not placed');
-  return { name, nid: target.offset / SLOT_BYTES, type: format.entryType(node.kind) };
 }

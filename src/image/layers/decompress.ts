@@ -6,7 +6,7 @@ import { BoxliteError, messageOf, systemCode } from '../../base/errors.ts';
 import { ZstdFrames } from './zstd-frames.ts';
 
 /** Large pieces mean few turns of the event loop. */
-const CHUNK_BYTES = 1 << 18;
+const CHUNK_BYTES = 1 << 17;
 /** How much is unpacked ahead of whoever reads. */
 const AHEAD_BYTES = 1 << 20;
 /** The most memory a zstd frame may ask for is 2^27 bytes: zstd's own limit unless told otherwise. */
@@ -31,16 +31,21 @@ export async function decompress(
   consume: (chunks: Chunks) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { head, all } = await peek(packed, MAGIC_BYTES);
+  const { head, all } = await peek(packed, MAGIC_BYTES, signal);
   const options = signal === undefined ? {} : { signal };
   const zlibOptions = { chunkSize: CHUNK_BYTES, readableHighWaterMark: AHEAD_BYTES };
   try {
     if (isGzip(head)) {
-      await pipeline(all, createGunzip(zlibOptions), consume, options);
+      await pipeline(
+        all,
+        createGunzip(zlibOptions),
+        (chunks) => consume(released(chunks)),
+        options,
+      );
     } else if (isZstd(head)) {
       const params = { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX };
       const unpacker = createZstdDecompress({ ...zlibOptions, params });
-      await pipeline(byFrames(all), unpacker, consume, options);
+      await pipeline(byFrames(all), unpacker, (chunks) => consume(released(chunks)), options);
     } else {
       await pipeline(Readable.from(all, { objectMode: false }), consume, options);
     }
@@ -65,7 +70,11 @@ function isZstd(head: Buffer): boolean {
 }
 
 /** The first bytes of a stream, fewer if it has fewer, and the stream with them. */
-async function peek(chunks: Chunks, bytes: number): Promise<{ head: Buffer; all: Chunks }> {
+async function peek(
+  chunks: Chunks,
+  bytes: number,
+  signal: AbortSignal | undefined,
+): Promise<{ head: Buffer; all: Chunks }> {
   const iterator = chunks[Symbol.asyncIterator]();
   const first: Uint8Array[] = [];
   let head = Buffer.alloc(0);
@@ -74,6 +83,11 @@ async function peek(chunks: Chunks, bytes: number): Promise<{ head: Buffer; all:
     if (done) break;
     first.push(value);
     head = Buffer.concat([head, value.subarray(0, bytes - head.length)]);
+  }
+  if (signal?.aborted) {
+    // A pipeline would not begin to read it, and so not close it either.
+    await iterator.return?.();
+    throw signal.reason;
   }
   return { head, all: continued(first, iterator) };
 }
@@ -89,6 +103,22 @@ async function* continued(
     }
   } finally {
     await iterator.return?.();
+  }
+}
+
+/**
+ * Gives the memory of each chunk back when the next one is asked for. Otherwise it waits for the
+ * garbage collector, which lets tens of megabytes gather. zlib fills one allocation of CHUNK_BYTES
+ * after the other, in one or more chunks; with the last of them it is done with it.
+ */
+async function* released(chunks: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    yield chunk;
+    const memory = chunk.buffer;
+    const isLast = chunk.byteOffset + chunk.length === memory.byteLength;
+    if (memory.byteLength === CHUNK_BYTES && isLast && memory instanceof ArrayBuffer) {
+      memory.transfer(0);
+    }
   }
 }
 

@@ -7,18 +7,10 @@
  */
 import { BoxliteError } from '../../base/errors.ts';
 import { checkNode, NAME_BYTES_MAX } from '../erofs/limits.ts';
-import { isStorable } from '../erofs/xattrs.ts';
 import type { TarEntry } from '../tar/entry.ts';
-import type {
-  Attributes,
-  ByteString,
-  Content,
-  Directory,
-  Node,
-  RegularFile,
-  Xattr,
-} from '../tree.ts';
-import { display } from '../tree.ts';
+import type { ByteString, Content, Directory, Node, RegularFile } from '../tree.ts';
+import { byteStringOf, bytesOf, display } from '../tree.ts';
+import { EntryAttributes, PLAIN } from './attributes.ts';
 import type { UnpackBudget } from './budget.ts';
 import { cleanPath, directoryAt, pathOf, resolve, type Step } from './paths.ts';
 import { UpperPaths } from './upper.ts';
@@ -28,18 +20,6 @@ const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 /** AUFS kept its own files under such names at the top; other tools leave them out, too. */
 const WHITEOUT_META = '.wh..wh.';
-
-const NONE: readonly Xattr[] = [];
-
-/** What a directory gets that no layer describes. */
-const PLAIN: Attributes = {
-  permissions: 0o755,
-  uid: 0,
-  gid: 0,
-  seconds: 0,
-  nanoseconds: 0,
-  xattrs: NONE,
-};
 
 /** Gives room for a file's content. */
 export type Reserve = (size: number) => Content;
@@ -51,6 +31,7 @@ export class LayerMerge {
   /** Null in the lowest layer, which has nothing to delete. */
   #upper: UpperPaths | null = null;
   #layers = 0;
+  readonly #attributes = new EntryAttributes();
 
   constructor(budget: UnpackBudget, reserve: Reserve) {
     this.#budget = budget;
@@ -86,7 +67,7 @@ export class LayerMerge {
 
   #applyRoot(entry: TarEntry): void {
     if (entry.type !== 'directory') throw cannotUnpack(entry, 'the root must be a directory');
-    this.root.attributes = attributesOf(entry);
+    this.root.attributes = this.#attributes.of(entry);
     checkNode('/', this.root);
   }
 
@@ -98,13 +79,13 @@ export class LayerMerge {
     const isLink = entry.type === 'link';
     const node = isLink ? this.#linkTarget(entry) : this.#nodeOf(entry, before);
     if (!isLink) checkNode(entry.name, node);
-    parent.entries.set(name, node);
+    parent.entries.set(ownString(name), node);
     this.#upper?.add(this.root, way, name);
     return !isLink && node.kind === 'file' ? node : null;
   }
 
   #nodeOf(entry: TarEntry, before: Node | undefined): Node {
-    const attributes = attributesOf(entry);
+    const attributes = this.#attributes.of(entry);
     switch (entry.type) {
       case 'directory':
         if (before?.kind !== 'directory') {
@@ -185,22 +166,9 @@ function isAufsFile(parents: readonly ByteString[], name: ByteString): boolean {
   return first.startsWith(WHITEOUT_META) && (parents.length > 0 || name !== OPAQUE);
 }
 
-function attributesOf(entry: TarEntry): Attributes {
-  const { attributes } = entry;
-  // A symbolic link has no mode of its own on Linux.
-  const permissions = entry.type === 'symlink' ? 0o777 : attributes.permissions;
-  // One list for all that have none: most files do.
-  const xattrs = attributes.xattrs.length === 0 ? NONE : attributes.xattrs.filter(isKept);
-  return { ...attributes, permissions, xattrs };
-}
-
-/**
- * Left out: what no file system of ours can hold (macOS's attributes, say), what belongs to the
- * host where the layer was made, and what would command the overlay that a box lays over its image.
- */
-function isKept({ name }: Xattr): boolean {
-  if (name === 'security.selinux' || name.startsWith('trusted.overlay.')) return false;
-  return isStorable(name);
+/** The same text without the path it was cut from, which V8 would keep with it. */
+function ownString(name: ByteString): ByteString {
+  return byteStringOf(bytesOf(name));
 }
 
 function cannotUnpack(entry: TarEntry, problem: string): BoxliteError {

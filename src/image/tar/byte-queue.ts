@@ -1,7 +1,9 @@
 // pure
 /** Bytes between a stream that gives them in pieces of any size and a parser that needs its own. */
 export class ByteQueue {
+  /** From `#first` on: what is not taken yet. */
   readonly #chunks: Buffer[] = [];
+  #first = 0;
   #length = 0;
   #position = 0;
   #ended = false;
@@ -19,8 +21,11 @@ export class ByteQueue {
     return this.#ended;
   }
 
+  /** What is left of the chunk before is copied, so its memory may be used anew. */
   push(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
+    const last = this.#chunks.pop();
+    if (last !== undefined) this.#chunks.push(Buffer.from(last));
     this.#chunks.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
     this.#length += chunk.length;
   }
@@ -42,13 +47,17 @@ export class ByteQueue {
 
   /** What there is without copying, up to `limit` bytes; at least one if any is there. */
   takeSome(limit: number): Buffer {
-    const first = this.#chunks[0];
+    const first = this.#chunks[this.#first];
     if (first === undefined || limit === 0) return Buffer.alloc(0);
     const taken = first.subarray(0, limit);
-    if (taken.length === first.length) this.#chunks.shift();
-    else this.#chunks[0] = first.subarray(taken.length);
+    if (taken.length < first.length) this.#chunks[this.#first] = first.subarray(taken.length);
+    else this.#first += 1;
     this.#length -= taken.length;
     this.#position += taken.length;
+    if (this.#length === 0) {
+      this.#chunks.length = 0;
+      this.#first = 0;
+    }
     return taken;
   }
 }

@@ -8,18 +8,19 @@ import { BLOCK_BYTES } from './demand.ts';
 import { tarError } from './entry.ts';
 import type { Fragment } from './sparse.ts';
 
+/** Numbers beyond what a double counts exactly are rounded; nobody takes them as they are. */
 export interface RawHeader {
   /** The character that says what the member is; `\0` is an old `0`. */
   readonly flag: string;
   readonly name: ByteString;
   readonly linkName: ByteString;
-  readonly mode: bigint;
-  readonly uid: bigint;
-  readonly gid: bigint;
-  readonly size: bigint;
-  readonly mtime: bigint;
-  readonly major: bigint;
-  readonly minor: bigint;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly mtime: number;
+  readonly major: number;
+  readonly minor: number;
   readonly isGnu: boolean;
 }
 
@@ -38,7 +39,7 @@ export function parseHeader(block: Buffer, position: number): RawHeader {
     return value;
   };
   const size = number(124, 12, 'size');
-  if (size < 0n) throw tarError(position, `the header's size is negative: ${size}`);
+  if (size < 0) throw tarError(position, `the header's size is negative: ${size}`);
   return {
     flag: String.fromCharCode(block.readUInt8(156)),
     name: joinPrefix(prefixOf(block, dialect), text(block, 0, 100)),
@@ -48,8 +49,8 @@ export function parseHeader(block: Buffer, position: number): RawHeader {
     gid: number(116, 8, 'gid'),
     size,
     mtime: number(136, 12, 'mtime'),
-    major: dialect === 'v7' ? 0n : number(329, 8, 'devmajor'),
-    minor: dialect === 'v7' ? 0n : number(337, 8, 'devminor'),
+    major: dialect === 'v7' ? 0 : number(329, 8, 'devmajor'),
+    minor: dialect === 'v7' ? 0 : number(337, 8, 'devminor'),
     isGnu: dialect === 'gnu',
   };
 }
@@ -71,7 +72,7 @@ function hasChecksum(block: Buffer): boolean {
     unsigned += byte;
     signed += byte < 0x80 ? byte : byte - 0x100;
   }
-  return expected !== null && (expected === BigInt(unsigned) || expected === BigInt(signed));
+  return expected === unsigned || expected === signed;
 }
 
 function dialectOf(block: Buffer): Dialect {
@@ -115,29 +116,35 @@ export function untilZero(bytes: Buffer): ByteString {
 }
 
 /** Octal digits, or a binary number marked by the first bit (GNU, star). Null if it is neither. */
-function parseNumber(field: Buffer): bigint | null {
+function parseNumber(field: Buffer): number | null {
   const first = field[0] ?? 0;
   if ((first & 0x80) === 0) return parseOctal(field);
   let value = BigInt(first & 0x7f);
   for (const byte of field.subarray(1)) value = (value << 8n) | BigInt(byte);
   value = BigInt.asIntN(8 * field.length - 1, value);
-  return value === BigInt.asIntN(64, value) ? value : null;
+  return value === BigInt.asIntN(64, value) ? Number(value) : null;
 }
+
+const SPACE = 0x20;
+const ZERO = 0x30;
 
 /** Octal digits among spaces and zero bytes; nothing at all is zero. */
-function parseOctal(field: Buffer): bigint | null {
-  const digits = untilZero(trimmed(field));
-  if (digits === '') return 0n;
-  return /^[0-7]+$/.test(digits) ? BigInt(`0o${digits}`) : null;
-}
-
-function trimmed(field: Buffer): Buffer {
-  const isPadding = (byte: number | undefined) => byte === 0x20 || byte === 0;
+function parseOctal(field: Buffer): number | null {
   let start = 0;
   let end = field.length;
   while (start < end && isPadding(field[start])) start++;
   while (end > start && isPadding(field[end - 1])) end--;
-  return field.subarray(start, end);
+  let value = 0;
+  for (let at = start; at < end && field[at] !== 0; at++) {
+    const digit = (field[at] ?? 0) - ZERO;
+    if (digit < 0 || digit > 7) return null;
+    value = value * 8 + digit;
+  }
+  return value;
+}
+
+function isPadding(byte: number | undefined): boolean {
+  return byte === SPACE || byte === 0;
 }
 
 /** The part of an old GNU sparse file's header that says where its data belong. */
@@ -148,7 +155,7 @@ export interface OldSparse {
 }
 
 /** Four places from byte 386 on, and byte 482. */
-export function parseOldSparse(block: Buffer, position: number): OldSparse & { realSize: bigint } {
+export function parseOldSparse(block: Buffer, position: number): OldSparse & { realSize: number } {
   const realSize = parseNumber(block.subarray(483, 495));
   if (realSize === null) throw tarError(position, 'the size of a sparse file is not a number');
   return { ...places(block, 386, 4, position), continues: block[482] !== 0, realSize };
@@ -167,7 +174,7 @@ function places(block: Buffer, from: number, count: number, position: number) {
     if (offset === null || length === null) {
       throw tarError(position, 'a place in a sparse file is not a number');
     }
-    fragments.push({ offset: Number(offset), length: Number(length) });
+    fragments.push({ offset, length });
   }
   return { fragments };
 }

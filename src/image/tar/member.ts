@@ -48,16 +48,16 @@ export function buildEntry(
     name,
     linkName: extensions.longLink || records.get('linkpath') || raw.linkName,
     attributes: {
-      permissions: Number(raw.mode & 0o7777n),
-      uid: Number(pax.paxInteger(records, 'uid', position) ?? raw.uid),
-      gid: Number(pax.paxInteger(records, 'gid', position) ?? raw.gid),
+      permissions: permissionsOf(raw.mode),
+      uid: pax.paxInteger(records, 'uid', position) ?? raw.uid,
+      gid: pax.paxInteger(records, 'gid', position) ?? raw.gid,
       seconds: clampTime(time.seconds),
       nanoseconds: time.nanoseconds,
       xattrs: pax.paxXattrs(records),
     },
     size: type === 'file' ? stored : 0,
-    major: Number(raw.major),
-    minor: Number(raw.minor),
+    major: raw.major,
+    minor: raw.minor,
   };
 }
 
@@ -69,14 +69,18 @@ function typeOf(flag: string, name: ByteString, position: number): TarEntryType 
   throw tarError(position, `a member of the unknown type ${JSON.stringify(flag)}`);
 }
 
+/** Old tars wrote the type among these bits. */
+function permissionsOf(mode: number): number {
+  return ((mode % 0o10000) + 0o10000) % 0o10000;
+}
+
 /** A size that a number counts exactly. */
-export function boundedSize(size: bigint, position: number): number {
-  if (size >= 0n && size <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(size);
+export function boundedSize(size: number, position: number): number {
+  if (size >= 0 && Number.isSafeInteger(size)) return size;
   throw tarError(position, `a member claims a size of ${size} bytes`);
 }
 
 /** Times beyond what a number counts exactly, 285 million years, are as good as that. */
-function clampTime(seconds: bigint): number {
-  const limit = BigInt(Number.MAX_SAFE_INTEGER);
-  return Number(seconds > limit ? limit : seconds < -limit ? -limit : seconds);
+function clampTime(seconds: number): number {
+  return Math.max(-Number.MAX_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, seconds));
 }

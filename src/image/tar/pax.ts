@@ -52,34 +52,37 @@ function addRecord(record: ByteString, into: PaxRecords, places: ByteString[], p
 }
 
 /** A record as a whole number, or undefined if it is absent or empty. */
-export function paxInteger(records: PaxRecords, key: string, position: number): bigint | undefined {
+export function paxInteger(records: PaxRecords, key: string, position: number): number | undefined {
   const value = records.get(key);
   if (value === undefined || value === '') return undefined;
   if (!/^[+-]?[0-9]{1,20}$/.test(value)) {
     throw tarError(position, `the extended header's ${key} is not a number`);
   }
-  return BigInt(value.replace('+', ''));
+  return Number(value);
 }
 
 /** A time as whole seconds, rounded down, and nanoseconds; digits beyond those are dropped. */
 export function paxTime(
   records: PaxRecords,
   position: number,
-): { seconds: bigint; nanoseconds: number } | undefined {
+): { seconds: number; nanoseconds: number } | undefined {
   const value = records.get('mtime');
   if (value === undefined || value === '') return undefined;
   const match = /^([+-]?)([0-9]{1,20})(?:\.([0-9]*))?$/.exec(value);
   if (match === null) throw tarError(position, "the extended header's mtime is not a time");
   const [, sign, whole = '0', fraction = ''] = match;
-  const seconds = BigInt(whole);
+  const seconds = Number(whole);
   const nanoseconds = Number(fraction.slice(0, 9).padEnd(9, '0'));
   if (sign !== '-') return { seconds, nanoseconds };
-  if (nanoseconds === 0) return { seconds: -seconds, nanoseconds };
-  return { seconds: -seconds - 1n, nanoseconds: 1_000_000_000 - nanoseconds };
+  if (nanoseconds === 0) return { seconds: 0 - seconds, nanoseconds };
+  return { seconds: -seconds - 1, nanoseconds: 1_000_000_000 - nanoseconds };
 }
 
+const NO_XATTRS: readonly Xattr[] = [];
+
 /** Extended attributes. Empty values mean "not set", as they do for every tool written in Go. */
-export function paxXattrs(records: PaxRecords): Xattr[] {
+export function paxXattrs(records: PaxRecords): readonly Xattr[] {
+  if (records.size === 0) return NO_XATTRS;
   const xattrs: Xattr[] = [];
   for (const [key, value] of records) {
     if (!key.startsWith(XATTR_PREFIX) || value === '') continue;

@@ -52,8 +52,8 @@ function* readMember(
   extensions: Extensions,
   position: number,
 ): Reading<void> {
-  const stored = storedSize(raw, extensions, position);
-  const entry = buildEntry(raw, extensions, stored, position);
+  const taken = storedSize(raw, extensions, position);
+  const entry = buildEntry(raw, extensions, taken, position);
   if (entry.type !== 'file') {
     // Whatever size it claims, no content follows.
     yield { kind: 'entry', entry, stored: 0 };
@@ -61,11 +61,13 @@ function* readMember(
   }
   const before = queue.position;
   const member = { raw, block, records: extensions.records };
-  const content = yield* contentOf(queue, member, entry, stored);
+  const content = yield* contentOf(queue, member, entry, taken);
+  const { name, size, fragments } = content;
+  const stored = fragments.reduce((sum, { length }) => sum + length, 0);
   yield {
     kind: 'entry',
-    entry: { ...entry, name: content.name, size: content.size },
-    stored: content.fragments.reduce((sum, { length }) => sum + length, 0),
+    entry: name === entry.name && size === entry.size ? entry : { ...entry, name, size },
+    stored,
   };
   yield* readContent(queue, content);
   yield* skipPadding(queue, queue.position - before);
@@ -111,12 +113,18 @@ class PendingExtensions {
 
   /** What applies to the next entry, which only its own part is forgotten with. */
   takeAll(): Extensions {
-    const locals = this.#locals ?? [];
-    const records = new Map([...this.#globals, ...locals]);
+    const records = this.#merged();
     const extensions = { records, longName: this.#longName, longLink: this.#longLink };
     this.#locals = null;
     this.#longName = '';
     this.#longLink = '';
     return extensions;
   }
+
+  #merged(): PaxRecords {
+    if (this.#globals.size === 0) return this.#locals ?? NO_RECORDS;
+    return new Map([...this.#globals, ...(this.#locals ?? [])]);
+  }
 }
+
+const NO_RECORDS: PaxRecords = new Map();

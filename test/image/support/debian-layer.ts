@@ -11,24 +11,24 @@ const DPKG_STATUS = '/var/lib/dpkg/status';
 /** What `debootstrap --variant=minbase --include=python3` is about. */
 const WANTED = ['python3', 'apt', 'bash', 'coreutils', 'passwd', 'login', 'mount', 'util-linux'];
 
-/** Path of the tar archive. It is kept in the temporary directory until packages change. */
-export function debianLayer(): string {
-  const path = join(
-    tmpdir(),
-    `boxlite-debian-layer-${Math.trunc(statSync(DPKG_STATUS).mtimeMs)}.tar`,
-  );
+/**
+ * Path of the tar archive, with everything in a directory of that name if one is given. It is kept
+ * in the temporary directory until packages change.
+ */
+export function debianLayer(under = ''): string {
+  const state = Math.trunc(statSync(DPKG_STATUS).mtimeMs);
+  const path = join(tmpdir(), `boxlite-debian-layer-${state}${under && `-${under}`}.tar`);
   if (existsSync(path)) return path;
   const partial = `${path}.${process.pid}`;
   const names = filesOf(installedClosure(WANTED)).map((file) => `.${file}`);
   const options = ['--format=pax', '--no-recursion', '--numeric-owner', '--xattrs', '--sort=none'];
-  execFileSync(
-    'tar',
-    ['-C', '/', ...options, '--null', '--verbatim-files-from', '-T', '-', '-cf', partial],
-    {
-      input: names.join('\0'),
-      stdio: ['pipe', 'ignore', 'pipe'],
-    },
-  );
+  // Not to be applied to what symbolic links lead to.
+  if (under !== '') options.push(`--transform=s,^[.],./${under},S`);
+  const list = ['--null', '--verbatim-files-from', '-T', '-'];
+  execFileSync('tar', ['-C', '/', ...options, ...list, '-cf', partial], {
+    input: names.join('\0'),
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
   renameSync(partial, path);
   return path;
 }

@@ -26,6 +26,7 @@ export function writeLayout(
   directory: string,
   layers: readonly Buffer[],
   config: Readonly<Record<string, unknown>> = {},
+  level = 1,
 ): Layout {
   mkdirSync(join(directory, 'blobs', 'sha256'), { recursive: true });
   const put = (bytes: Buffer, mediaType: string): LayoutBlob => {
@@ -34,7 +35,7 @@ export function writeLayout(
     return { mediaType, digest, size: bytes.length };
   };
   const packed = layers.map((layer) => {
-    const bytes = gzipSync(layer, { level: 1 });
+    const bytes = gzipSync(layer, { level });
     return { ...put(bytes, LAYER), diffId: sha256(layer), packed: bytes };
   });
   const descriptors = packed.map(({ mediaType, digest, size }) => ({ mediaType, digest, size }));
