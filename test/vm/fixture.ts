@@ -6,6 +6,7 @@ import { after, before, describe } from 'node:test';
 import type { BoxOptions, EngineName, LiteBox } from '../../src/index.ts';
 import { BoxliteRuntime } from '../../src/index.ts';
 import { watchForLeaks } from './leaks.ts';
+import { inTime } from './polling.ts';
 
 /** `kvm` and `hvf` share all but a flag with `tcg`, and few test machines have them. */
 export const testedEngines = ['uml', 'tcg'] as const satisfies EngineName[];
@@ -18,13 +19,16 @@ for (const folder of Object.values(folders)) mkdirSync(folder);
 process.env['TMPDIR'] = folders.temporary;
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 
+/** Far more than any suite takes, and less than a person waits. */
+const SUITE_MS = 300_000;
+
 /** Defines the same tests for every engine, and watches for what they leave behind. */
 export function forEachEngine(define: (engine: EngineName) => void): void {
   for (const engine of testedEngines) {
     // Node's name for the host's architecture; the reason is shown.
     const skip =
       engine === 'uml' && process.arch !== 'x64' ? 'user-mode Linux runs on x86-64 only' : false;
-    describe(`on ${engine}`, { skip }, () => {
+    describe(`on ${engine}`, { skip, timeout: SUITE_MS }, () => {
       define(engine);
       watchForLeaks(folders);
     });
@@ -64,8 +68,8 @@ export function sharedBox(engine: EngineName, options: BoxOptions = {}): () => L
   return () => box;
 }
 
-/** Runs a shell script in a box and reads what it says. */
+/** Runs a shell script in a box and reads what it says. One that does not end is a failed test. */
 export async function shell(box: LiteBox, script: string) {
-  const execution = await box.run(['sh', '-c', script]);
-  return execution.output();
+  await using execution = await box.run(['sh', '-c', script]);
+  return await inTime(`"${script}"`, execution.output());
 }
