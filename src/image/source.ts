@@ -17,7 +17,7 @@ export type ImageSource =
 export interface SourceOptions {
   /** What the box runs: `boxPlatform(arch)`. */
   readonly platform: Platform;
-  /** Where a packed archive is unpacked while it is open. */
+  /** Where a packed archive is unpacked while it is open. Made if it is missing. */
   readonly scratchDirectory: string;
   readonly signal?: AbortSignal;
 }

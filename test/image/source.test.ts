@@ -17,7 +17,7 @@ import { type TarMember, tar } from './support/tar-maker.ts';
 const home = fs.mkdtempSync(join(tmpdir(), 'boxlite-source-'));
 after(() => fs.rmSync(home, { recursive: true, force: true }));
 
-const scratchDirectory = join(home, 'scratch');
+const scratchDirectory = join(home, 'scratch', 'made');
 const at = (name: string) => join(home, name);
 const options = {
   platform: { os: 'linux', architecture: 'amd64', variant: null },
@@ -28,7 +28,6 @@ const upper = tar({ name: 'a', content: 'upper!' });
 let layout: Layout;
 
 before(() => {
-  fs.mkdirSync(scratchDirectory);
   layout = writeLayout(at('layout'), [lower, upper, upper], { Cmd: ['sh'] });
 });
 
@@ -56,7 +55,7 @@ async function refuses(path: string, problem: RegExp, kind: BoxliteErrorKind = '
     openImageSource(path, options),
     (error) => BoxliteError.is(error, kind) && problem.test(error.message),
   );
-  assert.deepEqual(fs.readdirSync(scratchDirectory), []);
+  if (fs.existsSync(scratchDirectory)) assert.deepEqual(fs.readdirSync(scratchDirectory), []);
 }
 
 function skopeo(from: string, to: string): void {

@@ -1,6 +1,6 @@
 /** An image archive: a tar file whose members are found without reading their contents. */
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoxliteError, messageOf } from '../../base/errors.ts';
 import { decompress, isPacked, MAGIC_BYTES } from '../layers/decompress.ts';
@@ -24,7 +24,7 @@ const UNPACKED_BYTES_MAX = 20 * 1024 ** 3;
 type Member = { readonly part: FilePart } | { readonly linkTo: ByteString };
 
 export interface ArchiveOptions {
-  /** Where a packed archive is unpacked, for as long as it is open. */
+  /** Where a packed archive is unpacked, for as long as it is open. Made if it is missing. */
   readonly scratchDirectory: string;
   readonly signal?: AbortSignal | undefined;
 }
@@ -80,7 +80,10 @@ async function beginning(handle: FileHandle): Promise<Buffer> {
 /** The same archive, not packed, in a file that nobody sees. */
 async function unpack(packed: FileHandle, options: ArchiveOptions): Promise<FileHandle> {
   const path = join(options.scratchDirectory, `${randomBytes(6).toString('hex')}.partial`);
-  const scratch = await storing(path, () => open(path, 'wx+', 0o600));
+  const scratch = await storing(path, async () => {
+    await mkdir(options.scratchDirectory, { recursive: true });
+    return open(path, 'wx+', 0o600);
+  });
   try {
     await rm(path);
     const part = { handle: packed, offset: 0, size: (await packed.stat()).size };
