@@ -28,6 +28,8 @@ export interface BootInput {
   readonly image: (signal?: AbortSignal) => Promise<RootImage>;
   /** Opens the box's own disk; the boot closes it once the VMM has it. */
   readonly disk: () => Promise<AsyncDisposable & { readonly fd: number }>;
+  /** Told the VMM's pid as soon as it has one. */
+  readonly onSpawned?: (pid: number) => Promise<void>;
 }
 
 /** A box that has booted. */
@@ -83,7 +85,9 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
     mailbox: mailbox?.descriptor ?? null,
   });
   const timeoutMs = spec.bootTimeoutMs ?? engine.bootTimeoutMs;
-  const vm = kept.use(await startVm(jailed(plan, ready), { mailbox, timeoutMs, signal }));
+  const vm = kept.use(
+    await startVm(jailed(plan, ready), { mailbox, timeoutMs, signal, onSpawned: input.onSpawned }),
+  );
   const agentMs = clock();
 
   // The agent has spoken: it mounts the disks, and from then on commands can run.

@@ -75,12 +75,12 @@ export class BoxHandle implements BoxBackend {
   }
 
   async stop(timeoutMs: number | null): Promise<void> {
-    const own = await this.#owner.get(this.id.asStr()).catch(() => null);
-    if (own !== null) return own.stop(timeoutMs);
+    // A boot that was cut short leaves the box as it was before.
+    const stopped = await this.#owner.stop(this.id.asStr(), timeoutMs);
     const row = this.#look();
     if (row === null) return;
-    if (row.owner !== null) await this.#stopThere(row.owner, timeoutMs);
-    else if (row.spec.autoRemove) await this.remove();
+    if (row.owner !== null && !stopped) await this.#stopThere(row.owner, timeoutMs);
+    else if (row.owner === null && row.spec.autoRemove) await this.remove();
   }
 
   /** Forgets the box and deletes what it has. It must not be running. */
@@ -117,7 +117,7 @@ export class BoxHandle implements BoxBackend {
 
   /** One look at the box and what follows from it; null if it is worth another look. */
   async #tryConnect(signal?: AbortSignal): Promise<Connection | null> {
-    const own = await this.#owner.get(this.id.asStr());
+    const own = await this.#owner.get(this.id.asStr(), signal);
     if (own !== null) {
       return this.#hold(own);
     }

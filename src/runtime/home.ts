@@ -37,6 +37,11 @@ export class Home implements Disposable {
     return join(this.boxesDir, id);
   }
 
+  /** The disk of a box that keeps one. */
+  boxDisk(id: string): string {
+    return join(this.boxDir(id), 'disk.ext4');
+  }
+
   /** What is recorded; opened, and the folder made, by the first use. @throws BoxliteError `Database` */
   get store(): Store {
     if (this.#closed) throw new BoxliteError('InvalidState', 'The runtime was shut down');

@@ -1,5 +1,4 @@
 import { mkdir, open, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { BoxliteError } from '../base/errors.ts';
 import { ContainerID } from '../base/ids.ts';
 import type { Connection } from '../box/lite-box.ts';
@@ -63,6 +62,7 @@ export class OwnBox {
           hostname: this.id.toLowerCase(),
           image: (stop) => this.#image(image, stop),
           disk: () => this.#openDisk(),
+          onSpawned: (pid) => this.#spawned(pid),
         },
         signal,
       );
@@ -78,6 +78,7 @@ export class OwnBox {
       });
     } catch (error) {
       metrics.count({ boxesFailedTotal: 1 });
+      boxes.change(this.#claim, { vmm: null });
       boxes.release(this.#claim);
       this.#end();
       throw error;
@@ -108,9 +109,7 @@ export class OwnBox {
 
   async #running(booted: Booted): Promise<void> {
     const { boxes } = this.#options.home.store;
-    const vmm = await processIdentity(booted.vm.process.pid);
     const changes = {
-      vmm,
       engine: booted.engine.name,
       containerId: new ContainerID(),
       exitReason: null,
@@ -129,6 +128,12 @@ export class OwnBox {
     });
   }
 
+  /** From here on others can find the VMM, whatever becomes of us. */
+  async #spawned(pid: number): Promise<void> {
+    const vmm = await processIdentity(pid);
+    this.#options.home.store.boxes.change(this.#claim, { vmm });
+  }
+
   async #image(image: OwnBoxOptions['image'], signal?: AbortSignal): Promise<RootImage> {
     const found = await image(signal);
     this.#options.home.store.boxes.change(this.#claim, { imageDisk: found.stored });
@@ -142,7 +147,7 @@ export class OwnBox {
     if (spec.autoRemove) return home.disks.create({ unnamedIn: home.boxesDir }, spec.diskSizeGb);
     const folder = home.boxDir(this.id);
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const path = join(folder, 'disk.ext4');
+    const path = home.boxDisk(this.id);
     const existing = await open(path, 'r+').catch(() => null);
     return existing ?? home.disks.create({ path }, spec.diskSizeGb);
   }

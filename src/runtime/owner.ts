@@ -1,9 +1,12 @@
+import { BoxliteError } from '../base/errors.ts';
+import { orAborted } from '../image/or-aborted.ts';
 import type { BoxOwner, BoxRow } from '../store/box-row.ts';
 import type { Home } from './home.ts';
 import { OwnBox } from './own-box.ts';
 import { ownerSocketName } from './owner-address.ts';
 import { OwnerServer } from './owner-server.ts';
 import type { RootImage } from './root-image.ts';
+import { SharedWork } from './shared-work.ts';
 
 /** What an owner needs to know beyond its home. */
 export interface OwnerOptions {
@@ -16,7 +19,7 @@ export interface OwnerOptions {
 /** The boxes of this runtime, and the socket where it answers for them. */
 export class Owner implements AsyncDisposable {
   readonly #options: OwnerOptions;
-  readonly #boxes = new Map<string, { box: OwnBox; ready: Promise<void> }>();
+  readonly #boxes = new Map<string, { box: OwnBox; boot: SharedWork<void> }>();
   #server: Promise<OwnerServer> | null = null;
 
   constructor(options: OwnerOptions) {
@@ -28,12 +31,26 @@ export class Owner implements AsyncDisposable {
     return this.#options.image(row, signal);
   }
 
-  /** The box if it is one of ours and has booted; waits while it boots. */
-  async get(id: string): Promise<OwnBox | null> {
+  /** The box if it is one of ours and has booted; waits while it boots. @throws BoxliteError what booting throws */
+  async get(id: string, signal?: AbortSignal): Promise<OwnBox | null> {
     const own = this.#boxes.get(id);
     if (own === undefined) return null;
-    await own.ready;
+    if (own.boot.cancelled) {
+      // Somebody is stopping it; it can be started again once that is over.
+      await orAborted(own.box.ended, signal);
+      return null;
+    }
+    await own.boot.wait(signal);
     return own.box;
+  }
+
+  /** Stops the box if it is one of ours, whether it runs or boots. False if it is not. */
+  async stop(id: string, timeoutMs: number | null): Promise<boolean> {
+    const own = this.#boxes.get(id);
+    if (own === undefined) return false;
+    await own.boot.cancel(new BoxliteError('InvalidState', `The box ${id} was stopped`));
+    await own.box.stop(timeoutMs);
+    return true;
   }
 
   /**
@@ -56,21 +73,15 @@ export class Owner implements AsyncDisposable {
       image: (stop) => image(row, stop),
       onEnded: () => this.#boxes.delete(id),
     });
-    const ready = box.boot(signal);
-    this.#boxes.set(id, { box, ready });
-    await ready;
+    const boot = new SharedWork((stop) => box.boot(stop));
+    this.#boxes.set(id, { box, boot });
+    await boot.wait(signal);
     return box;
   }
 
   /** Stops every box of ours. */
   async stopAll(): Promise<void> {
-    const boxes = [...this.#boxes.values()];
-    await Promise.all(
-      boxes.map(async ({ box, ready }) => {
-        await ready.catch(() => undefined);
-        await box.stop(null);
-      }),
-    );
+    await Promise.all([...this.#boxes.keys()].map((id) => this.stop(id, null)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

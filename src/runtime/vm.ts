@@ -17,6 +17,7 @@ export interface VmOptions {
   /** When the agent must have spoken, in ms. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  readonly onSpawned?: ((pid: number) => Promise<void>) | undefined;
 }
 
 /** A VM whose agent has said hello. */
@@ -79,6 +80,7 @@ export async function startVm(plan: LaunchPlan, options: VmOptions): Promise<Vm>
   options.signal?.throwIfAborted();
   const vm = new Vm(await VmmProcess.start(plan), options.mailbox);
   try {
+    await options.onSpawned?.(vm.process.pid);
     await vmStage(vm, 'waiting for the agent', vm.portal.hello, options);
     return vm;
   } catch (error) {

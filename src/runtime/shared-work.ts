@@ -1,0 +1,42 @@
+import { orAborted } from '../image/or-aborted.ts';
+
+/** Work that several wait for, such as a boot: it is given up when the last of them does not want it any more. */
+export class SharedWork<T> {
+  readonly #control = new AbortController();
+  readonly #outcome: Promise<T>;
+  #waiters = 0;
+
+  /** Starts the work, which has to end soon once its signal aborts. */
+  constructor(work: (signal: AbortSignal) => Promise<T>) {
+    this.#outcome = work(this.#control.signal);
+    // There may be nobody who waits when it fails.
+    this.#outcome.catch(() => undefined);
+  }
+
+  /** Whether it has been given up. Whoever comes later has to start it anew. */
+  get cancelled(): boolean {
+    return this.#control.signal.aborted;
+  }
+
+  /**
+   * What it comes to, or the signal's reason if that is sooner; the last to leave sees to it that
+   * nothing of it goes on.
+   */
+  async wait(signal?: AbortSignal): Promise<T> {
+    this.#waiters++;
+    try {
+      return await orAborted(this.#outcome, signal);
+    } catch (error) {
+      if (signal?.aborted === true && this.#waiters === 1) await this.cancel(signal.reason);
+      throw error;
+    } finally {
+      this.#waiters--;
+    }
+  }
+
+  /** Gives it up for everybody; resolves when it has ended, whatever it came to. */
+  async cancel(reason: unknown): Promise<void> {
+    this.#control.abort(reason);
+    await this.#outcome.catch(() => undefined);
+  }
+}
