@@ -57,6 +57,14 @@ export function proxySettings(): ProxySettings {
   };
 }
 
+/** All variables, for programs of the user's such as credential helpers, which look for their session. */
+export function wholeEnvironment(): Record<string, string> {
+  const entries = Object.entries(process.env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
+  return Object.fromEntries(entries);
+}
+
 /** A variable that the user named, such as `docker run -e NAME` does; null if it is not set. */
 export function environmentVariable(name: string): string | null {
   return process.env[name] ?? null;

@@ -1,7 +1,7 @@
 /** Brings images into the store: from a registry or from a file, to layers, a disk and a record. */
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { dockerConfigDir, proxySettings } from '../base/env.ts';
+import { dockerConfigDir, proxySettings, wholeEnvironment } from '../base/env.ts';
 import type { BlobStore } from '../image/blobs.ts';
 import { parseImageDocument } from '../image/config.ts';
 import { type ConvertProgress, convertLayers, type LayerSource } from '../image/convert.ts';
@@ -57,7 +57,7 @@ export async function installFromRegistry(
     registries: from.registries,
     platform: boxPlatform(guestArchitecture()),
     proxy: proxySettings(),
-    docker: { configDir: dockerConfigDir(), run: from.run },
+    docker: { configDir: dockerConfigDir(), run: from.run, helperEnv: wholeEnvironment() },
     ...options,
   });
   return await install(image, target, options);
