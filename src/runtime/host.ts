@@ -19,6 +19,7 @@ import {
 } from './host-checks.ts';
 import { cachedInitramfs } from './initramfs-cache.ts';
 import { probe } from './probe.ts';
+import { SharedWork } from './shared-work.ts';
 import { type Verdict, Verdicts } from './verdicts.ts';
 
 /** Everything about a usable engine that boxes share. */
@@ -59,7 +60,7 @@ type Candidate = Omit<ReadyEngine, 'vmm' | 'loopsPerJiffy' | 'bootMs'>;
 export class Host {
   readonly options: HostOptions;
   readonly #verdicts: Verdicts;
-  readonly #ready = new Map<EngineName, Promise<ReadyEngine>>();
+  readonly #ready = new Map<EngineName, SharedWork<ReadyEngine>>();
 
   constructor(options: HostOptions) {
     this.options = options;
@@ -97,11 +98,18 @@ export class Host {
 
   #get(attempt: Attempt): Promise<ReadyEngine> {
     const known = this.#ready.get(attempt.name);
-    if (known !== undefined) return known;
-    const ready = this.#prepare(attempt);
+    if (known?.cancelled === false) return known.wait(attempt.signal);
+    const ready = new SharedWork(async (signal) => {
+      try {
+        return await this.#prepare({ ...attempt, signal });
+      } catch (error) {
+        // What is missing may be installed by the next time.
+        if (this.#ready.get(attempt.name) === ready) this.#ready.delete(attempt.name);
+        throw error;
+      }
+    });
     this.#ready.set(attempt.name, ready);
-    ready.catch(() => this.#ready.delete(attempt.name));
-    return ready;
+    return ready.wait(attempt.signal);
   }
 
   async #prepare(attempt: Attempt): Promise<ReadyEngine> {

@@ -16,10 +16,17 @@ export interface OwnerOptions {
   readonly image: (row: BoxRow, signal?: AbortSignal) => Promise<RootImage>;
 }
 
+/** A box of ours. */
+interface OwnEntry {
+  readonly box: OwnBox;
+  readonly boot: SharedWork<void>;
+  stopping: boolean;
+}
+
 /** The boxes of this runtime, and the socket where it answers for them. */
 export class Owner implements AsyncDisposable {
   readonly #options: OwnerOptions;
-  readonly #boxes = new Map<string, { box: OwnBox; boot: SharedWork<void> }>();
+  readonly #boxes = new Map<string, OwnEntry>();
   #server: Promise<OwnerServer> | null = null;
 
   constructor(options: OwnerOptions) {
@@ -35,7 +42,7 @@ export class Owner implements AsyncDisposable {
   async get(id: string, signal?: AbortSignal): Promise<OwnBox | null> {
     const own = this.#boxes.get(id);
     if (own === undefined) return null;
-    if (own.boot.cancelled) {
+    if (own.stopping || own.boot.cancelled) {
       // Somebody is stopping it; it can be started again once that is over.
       await orAborted(own.box.ended, signal);
       return null;
@@ -48,6 +55,7 @@ export class Owner implements AsyncDisposable {
   async stop(id: string, timeoutMs: number | null): Promise<boolean> {
     const own = this.#boxes.get(id);
     if (own === undefined) return false;
+    own.stopping = true;
     await own.boot.cancel(new BoxliteError('InvalidState', `The box ${id} was stopped`));
     await own.box.stop(timeoutMs);
     return true;
@@ -74,7 +82,7 @@ export class Owner implements AsyncDisposable {
       onEnded: () => this.#boxes.delete(id),
     });
     const boot = new SharedWork((stop) => box.boot(stop));
-    this.#boxes.set(id, { box, boot });
+    this.#boxes.set(id, { box, boot, stopping: false });
     await boot.wait(signal);
     return box;
   }

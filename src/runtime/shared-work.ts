@@ -5,15 +5,20 @@ export class SharedWork<T> {
   readonly #control = new AbortController();
   readonly #outcome: Promise<T>;
   #waiters = 0;
+  #ended = false;
 
   /** Starts the work, which has to end soon once its signal aborts. */
   constructor(work: (signal: AbortSignal) => Promise<T>) {
     this.#outcome = work(this.#control.signal);
     // There may be nobody who waits when it fails.
-    this.#outcome.catch(() => undefined);
+    this.#outcome
+      .catch(() => undefined)
+      .finally(() => {
+        this.#ended = true;
+      });
   }
 
-  /** Whether it has been given up. Whoever comes later has to start it anew. */
+  /** Whether it was given up before it ended. Whoever comes later has to start it anew. */
   get cancelled(): boolean {
     return this.#control.signal.aborted;
   }
@@ -36,7 +41,7 @@ export class SharedWork<T> {
 
   /** Gives it up for everybody; resolves when it has ended, whatever it came to. */
   async cancel(reason: unknown): Promise<void> {
-    this.#control.abort(reason);
+    if (!this.#ended) this.#control.abort(reason);
     await this.#outcome.catch(() => undefined);
   }
 }

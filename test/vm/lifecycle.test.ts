@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { LiteBox } from '../../src/index.ts';
+import { forEachEngine, shell, TestRuntime } from './fixture.ts';
+import { eventually, eventuallyNone, inTime } from './polling.ts';
+import { descendants, isAlive, type ProcessEntry, readProcess } from './processes.ts';
+
+/** The VMM of a box, with all that belongs to it. */
+function processesOf(box: LiteBox) {
+  const { pid } = box.info();
+  const root = pid === null ? null : readProcess(pid);
+  assert.ok(root !== null, 'the box has no VMM');
+  return [root, ...descendants(root.pid)];
+}
+
+/** They have been killed by then, but the kernel may still be taking them apart. */
+function untilGone(processes: readonly ProcessEntry[]): Promise<void> {
+  return eventuallyNone('still there', () =>
+    processes.filter(isAlive).map(({ pid, name }) => `${pid} ${name}`),
+  );
+}
+
+/** Resolves once this program has started a VMM. */
+function untilVmmRuns(): Promise<true> {
+  const isVmm = ({ name }: { name: string }) => /^(linux|qemu-system)/.test(name);
+  return eventually('a VMM', () => (descendants().some(isVmm) ? true : null));
+}
+
+forEachEngine((engine) => {
+  describe('a box', () => {
+    it('boots when it is first used, and once', async () => {
+      await using owner = new TestRuntime(engine);
+      const box = await owner.makeBox();
+      assert.equal(box.info().status, 'configured');
+      assert.equal(box.info().pid, null);
+      await Promise.all([box.start(), box.start(), shell(box, 'true')]);
+      const { pid } = box.info();
+      await box.start();
+      assert.equal(box.info().pid, pid);
+      assert.equal(box.info().status, 'running');
+      assert.equal(descendants().filter(({ parent }) => parent === process.pid).length, 1);
+    });
+
+    it('that is stopped is gone, with everything it had', async () => {
+      await using owner = new TestRuntime(engine);
+      const box = await owner.makeBox();
+      await shell(box, 'echo text > /file; sync');
+      const processes = processesOf(box);
+      assert.ok(processes.length >= 2);
+      await box.stop();
+      await untilGone(processes);
+      assert.deepEqual(readdirSync(join(owner.homeDir, 'boxes')), []);
+      for (const use of [() => box.start(), () => box.run(['true'])]) {
+        await assert.rejects(use, { kind: 'NotFound' });
+      }
+      assert.equal(await owner.runtime.get(box.id), null);
+    });
+
+    it('can be stopped again and again, and before it has run', async () => {
+      await using owner = new TestRuntime(engine);
+      const box = await owner.makeBox();
+      await box.start();
+      await Promise.all([box.stop(), box.stop()]);
+      await box.stop();
+      const unused = await owner.makeBox();
+      await unused.stop();
+      await unused.stop();
+      await assert.rejects(unused.start(), { kind: 'NotFound' });
+    });
+
+    it('with autoRemove: false keeps its files when it is stopped', async () => {
+      await using owner = new TestRuntime(engine);
+      const box = await owner.makeBox({ autoRemove: false, diskSizeGb: 1 }, 'kept');
+      // Written, and not synchronised: stopping does that.
+      await shell(box, 'mkdir /data; echo text > /data/file; rm /etc/hosts; ln -s file /data/link');
+      await box.stop();
+      assert.equal(box.info().status, 'stopped');
+      assert.equal(box.info().pid, null);
+      assert.ok(existsSync(join(owner.homeDir, 'boxes', box.id.asStr(), 'disk.ext4')));
+      const { stdout } = await shell(
+        box,
+        'cat /data/link; ls /etc/hosts 2>&1; dmesg | grep -i recover',
+      );
+      assert.match(stdout, /^text\nls: \/etc\/hosts: No such file or directory\n$/);
+      await box.stop();
+      await owner.runtime.remove('kept');
+      assert.deepEqual(readdirSync(join(owner.homeDir, 'boxes')), []);
+      await assert.rejects(box.start(), { kind: 'NotFound' });
+    });
+
+    it('is stopped by disposing of it, and with its runtime', async () => {
+      await using owner = new TestRuntime(engine);
+      let processes: ProcessEntry[] = [];
+      {
+        await using box = await owner.makeBox();
+        await box.start();
+        processes = processesOf(box);
+      }
+      await untilGone(processes);
+      const box = await owner.makeBox();
+      await box.start();
+      processes = processesOf(box);
+      await owner.runtime.shutdown();
+      await untilGone(processes);
+      await assert.rejects(owner.makeBox(), { kind: 'InvalidState' });
+    });
+
+    it('that runs is not removed but by force', async () => {
+      await using owner = new TestRuntime(engine);
+      const box = await owner.makeBox({}, 'running');
+      await box.start();
+      await assert.rejects(owner.runtime.remove('running'), {
+        kind: 'InvalidState',
+        message: /force/,
+      });
+      const processes = processesOf(box);
+      await owner.runtime.remove('running', true);
+      await untilGone(processes);
+      assert.equal(await owner.runtime.exists('running'), false);
+    });
+  });
+
+  describe('stopping a box', () => {
+    it('kills its commands, and whoever waits for them is told', async () => {
+      await using owner = new TestRuntime(engine);
+      const box = await owner.makeBox();
+      const execution = await box.run(['sh', '-c', 'trap "" TERM HUP INT; echo out; sleep 100000']);
+      const stdin = execution.stdin();
+      // The rest of the output may be lost with the box; whoever reads it is not left waiting.
+      const text = execution
+        .stdout()
+        ?.text()
+        .catch(() => '');
+      const waiting = execution.wait();
+      await box.stop();
+      const result = await inTime('wait()', waiting);
+      assert.deepEqual([result.exitCode, result.signal], [-9, 'SIGKILL']);
+      assert.equal(await execution.wait(), result);
+      await inTime('stdout', text ?? Promise.resolve(''));
+      await assert.rejects(stdin?.write('more') ?? Promise.resolve());
+    });
+
+    it('leaves the results of commands that have ended', async () => {
+      await using owner = new TestRuntime(engine);
+      const box = await owner.makeBox();
+      const execution = await box.run(['sh', '-c', 'echo out; exit 3']);
+      const result = await execution.wait();
+      const unread = await box.run(['sh', '-c', 'echo kept; exit 4']);
+      const output = await unread.output();
+      await box.stop();
+      assert.equal(await execution.wait(), result);
+      assert.equal((await execution.wait()).exitCode, 3);
+      assert.equal(await execution.stdout()?.text(), 'out\n');
+      assert.equal(output.stdout, 'kept\n');
+      await execution.kill();
+    });
+
+    it('whose agent does not listen takes no longer than it may', async () => {
+      await using owner = new TestRuntime(engine);
+      const box = await owner.makeBox();
+      // The agent itself is stopped, as a hostile guest's root can.
+      await box.run(['sh', '-c', 'kill -STOP 1; echo c > /proc/sysrq-trigger; sleep 100000']);
+      const processes = processesOf(box);
+      await inTime('stop()', box.stop({ timeoutMs: 200 }));
+      await untilGone(processes);
+    });
+  });
+
+  describe('a boot that is aborted', () => {
+    const reason = new Error('enough');
+
+    it('rejects with the reason, leaves nothing, and the box can be started again', async () => {
+      await using owner = new TestRuntime(engine);
+      const box = await owner.makeBox();
+      const control = new AbortController();
+      const starting = box.start({ signal: control.signal });
+      starting.catch(() => undefined);
+      await untilVmmRuns();
+      control.abort(reason);
+      await assert.rejects(starting, reason);
+      await untilGone(descendants());
+      assert.notEqual(box.info().status, 'running');
+      assert.equal((await shell(box, 'echo fine')).stdout, 'fine\n');
+    });
+
+    it('before it has begun does not begin', async () => {
+      await using owner = new TestRuntime(engine);
+      const box = await owner.makeBox();
+      const signal = AbortSignal.abort(reason);
+      await assert.rejects(box.start({ signal }), reason);
+      await assert.rejects(box.run(['true'], { signal }), reason);
+      assert.equal(box.info().status, 'configured');
+    });
+
+    it('by one of two who wait for it still boots for the other', async () => {
+      await using owner = new TestRuntime(engine);
+      const box = await owner.makeBox();
+      const control = new AbortController();
+      const first = box.start({ signal: control.signal });
+      first.catch(() => undefined);
+      const second = shell(box, 'echo fine');
+      second.catch(() => undefined);
+      await untilVmmRuns();
+      control.abort(reason);
+      await assert.rejects(first, reason);
+      assert.equal((await second).stdout, 'fine\n');
+    });
+
+    it('by stopping the box ends at once', async () => {
+      await using owner = new TestRuntime(engine);
+      const box = await owner.makeBox();
+      const starting = box.start();
+      starting.catch(() => undefined);
+      await untilVmmRuns();
+      await box.stop();
+      await untilGone(descendants());
+      await starting.catch(() => undefined);
+      await assert.rejects(box.start(), { kind: 'NotFound' });
+    });
+  });
+});
