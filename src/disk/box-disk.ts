@@ -1,8 +1,18 @@
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, mkdtemp, open, readFile, rename, rm } from 'node:fs/promises';
+import {
+  type FileHandle,
+  link,
+  mkdir,
+  mkdtemp,
+  open,
+  readFile,
+  rename,
+  rm,
+} from 'node:fs/promises';
 import { join } from 'node:path';
-import { BoxliteError, messageOf } from '../base/errors.ts';
+import { BoxliteError, messageOf, systemCode } from '../base/errors.ts';
 import type { RunCommand } from '../spec/parts.ts';
+import { ext4Condition, SUPERBLOCK } from './ext4-state.ts';
 import { parseSparseTar, type SparseImage } from './sparse.ts';
 
 const GIB = 1024 ** 3;
@@ -25,6 +35,9 @@ const MKE2FS_ARGUMENTS = [
   '-J',
   'size=8',
 ];
+
+/** The highest status with which e2fsck says that the file system is sound now. */
+const FSCK_REPAIRED = 1;
 
 /** Part of the template's name: raise it when the arguments change. */
 const RECIPE = 1;
@@ -52,19 +65,59 @@ export class BoxDisks {
   ): Promise<FileHandle> {
     const template = await this.#template(sizeGb);
     const where = 'path' in options ? options.path : options.unnamedIn;
+    // A crash in the middle must not leave half a disk under its name.
+    const unfinished = `${where}.new`;
     let file: FileHandle | null = null;
     try {
-      file = 'path' in options ? await open(where, 'wx+', 0o600) : await openUnnamed(where);
+      file = 'path' in options ? await open(unfinished, 'w+', 0o600) : await openUnnamed(where);
       await file.truncate(template.size);
       for (const { offset, data } of template.pieces) {
         await file.write(data, 0, data.length, offset);
       }
+      // Unlike a rename, this does not take the place of another.
+      if ('path' in options) await link(unfinished, where);
       return file;
     } catch (cause) {
       await file?.close();
-      if (file !== null && 'path' in options) await rm(options.path, { force: true });
       throw storageError(`make the box's disk in "${where}"`, cause);
+    } finally {
+      if ('path' in options) await rm(unfinished, { force: true });
     }
+  }
+
+  /**
+   * Opens a disk that has been used before; one that was not unmounted in order is repaired first. Null if
+   * there is none.
+   * @throws BoxliteError `Storage` if it cannot be opened, or not be repaired.
+   */
+  async reopen(path: string): Promise<FileHandle | null> {
+    const file = await open(path, 'r+').catch((cause: unknown) => {
+      if (systemCode(cause) === 'ENOENT') return null;
+      throw storageError(`open the box's disk "${path}"`, cause);
+    });
+    if (file === null) return null;
+    try {
+      const superblock = new Uint8Array(SUPERBLOCK.bytes);
+      await file.read(superblock, 0, superblock.length, SUPERBLOCK.offset);
+      if (ext4Condition(superblock) !== 'clean') await this.#repair(path);
+      return file;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  /** e2fsck(8): 0 and 1 are fine, 4 and more are left for it to decide without asking. */
+  async #repair(path: string): Promise<void> {
+    const preen = await this.#run('e2fsck', ['-p', path]);
+    if (preen.code !== null && preen.code <= FSCK_REPAIRED) return;
+    const forced = await this.#run('e2fsck', ['-f', '-y', path]);
+    if (forced.code !== null && forced.code <= FSCK_REPAIRED) return;
+    const said = `${forced.stdout}\n${forced.stderr}`.trim().split('\n').at(-1);
+    throw new BoxliteError(
+      'Storage',
+      `Cannot repair the box's disk "${path}": e2fsck says "${said}"`,
+    );
   }
 
   #template(sizeGb: number): Promise<SparseImage> {

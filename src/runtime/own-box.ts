@@ -1,4 +1,4 @@
-import { mkdir, open, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { BoxliteError } from '../base/errors.ts';
 import { ContainerID } from '../base/ids.ts';
 import type { Connection } from '../box/lite-box.ts';
@@ -148,8 +148,7 @@ export class OwnBox {
     const folder = home.boxDir(this.id);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const path = home.boxDisk(this.id);
-    const existing = await open(path, 'r+').catch(() => null);
-    return existing ?? home.disks.create({ path }, spec.diskSizeGb);
+    return (await home.disks.reopen(path)) ?? home.disks.create({ path }, spec.diskSizeGb);
   }
 
   async #stop(timeoutMs: number, why: string): Promise<void> {

@@ -1,0 +1,27 @@
+// pure
+/** What an ext4's superblock says about its condition (Linux: Documentation/filesystems/ext4/super.rst). */
+
+/** Where the superblock is, and as much of it as is looked at. */
+export const SUPERBLOCK = { offset: 1024, bytes: 1024 } as const;
+
+const MAGIC = { offset: 0x38, value: 0xef53 };
+const STATE_OFFSET = 0x3a;
+const STATE_CLEAN = 0x1;
+const STATE_ERRORS = 0x2;
+const INCOMPATIBLE_OFFSET = 0x60;
+const NEEDS_RECOVERY = 0x4;
+
+/**
+ * `clean`: unmounted in order. `interrupted`: its journal has to be replayed, or errors were seen.
+ * `unknown`: no ext4, or none any more.
+ */
+export function ext4Condition(superblock: Uint8Array): 'clean' | 'interrupted' | 'unknown' {
+  const view = new DataView(superblock.buffer, superblock.byteOffset, superblock.byteLength);
+  if (view.byteLength < SUPERBLOCK.bytes) return 'unknown';
+  if (view.getUint16(MAGIC.offset, true) !== MAGIC.value) return 'unknown';
+  const state = view.getUint16(STATE_OFFSET, true);
+  const incompatible = view.getUint32(INCOMPATIBLE_OFFSET, true);
+  const interrupted = (incompatible & NEEDS_RECOVERY) !== 0;
+  const faulty = (state & STATE_CLEAN) === 0 || (state & STATE_ERRORS) !== 0;
+  return interrupted || faulty ? 'interrupted' : 'clean';
+}

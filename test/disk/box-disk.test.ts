@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { BoxDisks } from '../../src/disk/box-disk.ts';
+import { ext4Condition, SUPERBLOCK } from '../../src/disk/ext4-state.ts';
+import { parseSparseTar } from '../../src/disk/sparse.ts';
+import { runCommand } from '../../src/process/run.ts';
+
+const scratch = mkdtempSync(join(tmpdir(), 'boxlite-disk-'));
+after(() => rmSync(scratch, { recursive: true, force: true }));
+const disks = () => new BoxDisks(join(scratch, 'cache'), runCommand);
+const GIB = 1024 ** 3;
+
+function check(path: string): string {
+  return execFileSync('e2fsck', ['-f', '-n', path], { encoding: 'utf8', stdio: 'pipe' });
+}
+
+describe('BoxDisks.create()', () => {
+  it('makes an ext4 of the asked size that takes next to nothing', async () => {
+    const path = join(scratch, 'made');
+    await using _file = await disks().create({ path }, 10);
+    const { size, blocks } = statSync(path);
+    assert.equal(size, 10 * GIB);
+    assert.ok(blocks * 512 < 1024 * 1024, `${blocks * 512} bytes`);
+    check(path);
+  });
+
+  it('makes an unnamed one that leaves nothing behind', async () => {
+    const folder = join(scratch, 'unnamed');
+    await using file = await disks().create({ unnamedIn: folder }, 1);
+    assert.equal((await file.stat()).size, GIB);
+    assert.deepEqual(readdirSync(folder), []);
+  });
+
+  it('never takes the place of an existing disk', async () => {
+    const path = join(scratch, 'twice');
+    await using _file = await disks().create({ path }, 1);
+    await assert.rejects(disks().create({ path }, 1), { kind: 'Storage' });
+    check(path);
+  });
+
+  it('makes its template anew when a crash has cut it short', async () => {
+    await (await disks().create({ unnamedIn: scratch }, 2)).close();
+    const folder = join(scratch, 'cache/disks');
+    const template = readdirSync(folder).find((name) => name.endsWith('-2.tar'));
+    assert.ok(template !== undefined);
+    await using file = await open(join(folder, template), 'r+');
+    await file.truncate(2048);
+    const path = join(scratch, 'after-crash');
+    await using _disk = await disks().create({ path }, 2);
+    check(path);
+  });
+});
+
+describe('BoxDisks.reopen()', () => {
+  it('says that there is none', async () => {
+    assert.equal(await disks().reopen(join(scratch, 'nothing')), null);
+  });
+
+  it('repairs a disk that was not unmounted in order', async () => {
+    const path = join(scratch, 'broken');
+    await (await disks().create({ path }, 1)).close();
+    // Not clean, and the root directory's link count is wrong.
+    execFileSync('debugfs', ['-w', '-R', 'set_inode_field <2> links_count 7', path], {
+      stdio: 'pipe',
+    });
+    execFileSync('debugfs', ['-w', '-R', 'set_super_value state 0', path], { stdio: 'pipe' });
+    assert.throws(() => check(path));
+    await using _file = await disks().reopen(path);
+    check(path);
+  });
+
+  it('refuses what is no disk any more', async () => {
+    const path = join(scratch, 'zeros');
+    await using file = await open(path, 'w');
+    await file.truncate(1024 * 1024);
+    await assert.rejects(disks().reopen(path), { kind: 'Storage' });
+  });
+});
+
+describe('ext4Condition()', () => {
+  it('tells an ext4 from noise', () => {
+    assert.equal(ext4Condition(new Uint8Array(SUPERBLOCK.bytes)), 'unknown');
+    assert.equal(ext4Condition(new Uint8Array(3)), 'unknown');
+  });
+});
+
+describe('parseSparseTar()', () => {
+  it('refuses what is no such archive', () => {
+    for (const bytes of [0, 100, 512, 4096]) {
+      assert.throws(() => parseSparseTar(new Uint8Array(bytes)), RangeError);
+    }
+  });
+});
