@@ -1,11 +1,14 @@
 import type { BoxID } from '../base/ids.ts';
 import type { Channel } from '../portal/channel.ts';
+import type { CopyOptions } from '../spec/box-options.ts';
 import type { BoxSpec, EnvironmentPair } from '../spec/box-spec.ts';
-import { parseSignalOptions, parseStopOptions } from '../spec/call-options.ts';
+import { parseCopyOptions, parseSignalOptions, parseStopOptions } from '../spec/call-options.ts';
 import { type BoxCommand, type CommandSpec, parseCommand } from '../spec/command.ts';
 import type { BoxInfo } from '../spec/info.ts';
 import { environment } from './environment.ts';
 import { type ExecHost, type ExecRequest, Execution } from './execution.ts';
+import { copyIn, copyOut } from './files/copy.ts';
+import { FileService } from './files/file-service.ts';
 import { BoxFileSystem } from './files/file-system.ts';
 
 /** The size of a terminal nobody has said the size of. */
@@ -42,11 +45,13 @@ export class LiteBox implements AsyncDisposable {
   /** The box's files, in the shape of `node:fs/promises`. */
   readonly fs: BoxFileSystem;
   readonly #backend: BoxBackend;
+  readonly #files: FileService;
 
   /** @internal */
   constructor(backend: BoxBackend) {
     this.#backend = backend;
-    this.fs = new BoxFileSystem(backend);
+    this.#files = new FileService(backend);
+    this.fs = new BoxFileSystem(this.#files);
   }
 
   get id(): BoxID {
@@ -95,6 +100,29 @@ export class LiteBox implements AsyncDisposable {
     const over = () => counters.ran(false);
     backend.busy(execution.ended).then(over, () => counters.ran(true));
     return execution;
+  }
+
+  /**
+   * Copies a file or a directory of the host into the box, by the rules of `docker cp`: into `guestPath` if that is
+   * a directory, as `guestPath` otherwise; what is missing above it is made. Modes, times, symbolic and hard links
+   * and holes stay as they are; the owner is root unless `owner` says otherwise. Sockets, FIFOs and devices in a
+   * directory are left out. A host path that ends with `/.` stands for what is in the directory, as does
+   * `includeParent: false`. A file that was there is replaced when the new one is whole, and only by a file.
+   * @throws BoxliteError with the failing system's code as `systemCode`, and kinds as those of `fs`.
+   */
+  async copyIn(hostPath: string, guestPath: string, options?: CopyOptions): Promise<void> {
+    const box = { fs: this.fs, service: this.#files };
+    await this.#backend.busy(copyIn(box, hostPath, guestPath, parseCopyOptions(options)));
+  }
+
+  /**
+   * Copies a file or a directory of the box to the host, by the same rules as {@link copyIn}. What is made belongs to
+   * this program's user and has no set-id bits; nothing a box sends is written outside of `hostPath`.
+   * @throws BoxliteError as {@link copyIn} does; `Portal` if the box sends what is no archive.
+   */
+  async copyOut(guestPath: string, hostPath: string, options?: CopyOptions): Promise<void> {
+    const box = { fs: this.fs, service: this.#files };
+    await this.#backend.busy(copyOut(box, guestPath, hostPath, parseCopyOptions(options)));
   }
 
   /**

@@ -144,6 +144,11 @@ export interface CopyOptions {
   followSymlinks?: boolean | undefined;
   /** Whether a directory is copied itself, and not only what is in it. Default: true. */
   includeParent?: boolean | undefined;
-  /** Ends the copy; what was copied so far stays. */
+  /**
+   * Who owns what is copied in, as the `user` of a command: `name`, `uid`, `uid:gid`, `name:group`.
+   * Default: root. What is copied out belongs to the user of this program.
+   */
+  owner?: string | undefined;
+  /** Ends the copy; what was copied so far stays, but no half of a file. */
   signal?: AbortSignal | undefined;
 }

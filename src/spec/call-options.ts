@@ -4,6 +4,7 @@
 import type { CopyOptions } from './box-options.ts';
 import { type BoxStatus, boxStatuses } from './box-status.ts';
 import { durationMs } from './duration.ts';
+import { user } from './guest-values.ts';
 import { flag, list, mistyped, oneOf, optional, type Read, shape, textRecord } from './reader.ts';
 
 const signal: Read<AbortSignal> = (value, path) => {
@@ -31,6 +32,7 @@ export const parseCopyOptions: (options: unknown) => CopySpec = outermost(
     overwrite: optional(flag, true),
     followSymlinks: optional(flag, false),
     includeParent: optional(flag, true),
+    owner: optional(user, null),
     ...signalFields,
   }),
 );
@@ -45,8 +47,8 @@ export const parseListFilter: (options: unknown) => ListFilter = outermost(
 
 /** CopyOptions with every default filled in. */
 export type CopySpec = {
-  readonly [K in keyof Omit<CopyOptions, 'signal'>]-?: boolean;
-} & { readonly signal: AbortSignal | null };
+  readonly [K in keyof Omit<CopyOptions, 'owner' | 'signal'>]-?: boolean;
+} & { readonly owner: string | null; readonly signal: AbortSignal | null };
 
 /** Which boxes to list. */
 export interface ListFilter {

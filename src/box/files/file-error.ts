@@ -42,10 +42,15 @@ export function fileError(systemCode: string, context: FileContext, note = ''): 
   return new BoxliteError(kinds[systemCode] ?? 'Storage', message, { cause, systemCode });
 }
 
+/** Where in a tree it happened. */
+export function placeNote(name: string): string {
+  return name === '' ? '' : `at "${name}"`;
+}
+
 /** What became of a request, in the caller's words. Failures of the box itself are left as they are. */
 export function refusalError(reason: BoxliteError, context: FileContext): BoxliteError {
   const refusal = reason.cause as { readonly code?: unknown } | undefined;
   const code = typeof refusal?.code === 'string' ? refusal.code : '';
   if (!/^E[A-Z0-9]{1,20}$/.test(code)) return reason;
-  return fileError(code, context, reason.message);
+  return fileError(code, context, placeNote(reason.message));
 }

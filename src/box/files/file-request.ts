@@ -11,6 +11,8 @@ import { PATH_BYTES_MAX, pathBytes, pathFields } from './file-path.ts';
 export interface FileCall extends FileContext {
   readonly op: string;
   readonly fields?: JsonObject;
+  /** What errors are about, if it is not the request itself. */
+  readonly about?: FileContext;
   readonly signal?: AbortSignal | null | undefined;
 }
 
@@ -34,9 +36,10 @@ export class FileRequest {
   /** @throws BoxliteError if the path cannot be sent, or the box is lost; the signal's reason. */
   constructor(channel: Channel, call: FileCall, host: KeepAlive) {
     const { op, fields, path, dest, signal } = call;
+    const context = call.about ?? call;
     signal?.throwIfAborted();
-    requireSendable(call);
-    this.#context = call;
+    requireSendable(call, context);
+    this.#context = context;
     const accepted = Promise.withResolvers<JsonObject>();
     const ended = Promise.withResolvers<void>();
     const onAbort = () => this.cancel(signal?.reason as Error);
@@ -69,7 +72,7 @@ export class FileRequest {
           this.#awaited?.reject(closedError());
           return ended.resolve();
         }
-        const failure = this.#failure ?? refusalError(reason, call);
+        const failure = this.#failure ?? refusalError(reason, context);
         this.#failure = failure;
         accepted.reject(failure);
         ended.reject(failure);
@@ -154,8 +157,8 @@ export class FileRequest {
 }
 
 /** A path the guest's kernel would refuse is not sent: it might be longer than a request may be. */
-function requireSendable(context: FileContext): void {
-  for (const path of [context.path, context.dest]) {
+function requireSendable({ path: first, dest }: FileCall, context: FileContext): void {
+  for (const path of [first, dest]) {
     if (path !== undefined && pathBytes(path).length >= PATH_BYTES_MAX) {
       throw fileError('ENAMETOOLONG', context);
     }

@@ -22,7 +22,7 @@ import {
   withEncoding,
 } from './file-options.ts';
 import { type FilePath, PATH_BYTES_MAX, pathBytes } from './file-path.ts';
-import { type FileHost, FileService } from './file-service.ts';
+import type { FileService } from './file-service.ts';
 import {
   createReadStream,
   createWriteStream,
@@ -61,8 +61,8 @@ export class BoxFileSystem {
   readonly #service: FileService;
 
   /** @internal */
-  constructor(host: FileHost) {
-    this.#service = new FileService(host);
+  constructor(service: FileService) {
+    this.#service = service;
   }
 
   /** Reads a file to its end, as bytes or as text in an encoding. At most 2 GiB. */
