@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { engines } from '../../src/engine/engine.ts';
+import { parseLdd } from '../../src/engine/libraries.ts';
+import { jailed } from '../../src/jail/jail.ts';
+import type { EngineName, Kernel, LaunchPlan, Machine } from '../../src/spec/parts.ts';
+
+const kernel = (changes: Partial<Kernel> = {}): Kernel => ({
+  flavor: 'vm',
+  arch: 'x64',
+  origin: 'own',
+  version: '7.3.4',
+  path: '/home/someone/kernel',
+  modules: [],
+  seccomp: false,
+  smp: true,
+  id: 'id',
+  ...changes,
+});
+
+function plan(engine: EngineName, changes: Partial<Machine> = {}): LaunchPlan {
+  const flavor = engine === 'uml' ? ('uml' as const) : ('vm' as const);
+  return engines[engine].plan({
+    engine,
+    kernel: kernel({ flavor, seccomp: engine === 'uml' }),
+    vmm: { executable: '/usr/bin/vmm', version: '1', libraries: ['/lib/libc.so'] },
+    initramfs: '/home/someone/initramfs',
+    preload: null,
+    cpus: 2,
+    memoryMib: 128,
+    disks: { image: 20, box: 21 },
+    loopsPerJiffy: 1234,
+    mailbox: engine === 'uml' ? 22 : null,
+    ...changes,
+  });
+}
+
+const after = ({ args }: LaunchPlan, option: string) => args[args.indexOf(option) + 1];
+
+describe('every plan', () => {
+  for (const engine of ['uml', 'tcg', 'kvm', 'hvf'] as const) {
+    it(`of ${engine} names no path of the host in the guest's sight`, () => {
+      assert.doesNotMatch(plan(engine).args.join(' '), /someone/);
+    });
+
+    it(`of ${engine} hands disks over by descriptor, in the order of their numbers`, () => {
+      const { args, descriptors } = plan(engine);
+      assert.deepEqual(descriptors.slice(0, 2), [20, 21]);
+      assert.match(args.join(' '), /\/dev\/fd\/4.*\/dev\/fd\/5/);
+    });
+
+    it(`of ${engine} is plain data, the same each time`, () => {
+      assert.deepEqual(structuredClone(plan(engine)), plan(engine));
+    });
+  }
+});
+
+describe('planUml()', () => {
+  it('says how much memory and how many processors', () => {
+    const { args } = plan('uml', { cpus: 3, memoryMib: 300 });
+    assert.ok(args.includes('mem=300M'));
+    assert.ok(args.includes('ncpus=3'));
+  });
+
+  it('keeps UML from following a header the guest has written to its disk', () => {
+    const { args } = plan('uml');
+    assert.ok(args.includes('ubd0rd=/dev/fd/4'));
+    assert.ok(args.includes('ubd1d=/dev/fd/5'));
+    assert.ok(args.includes('ubd2rd=/dev/fd/6'));
+  });
+
+  it('is quiet once the delay loop has been measured, and not before', () => {
+    assert.ok(plan('uml').args.includes('quiet'));
+    const aloud = plan('uml', { loopsPerJiffy: null }).args;
+    assert.ok(!aloud.includes('quiet'));
+    assert.ok(!aloud.some((word) => word.startsWith('lpj=')));
+  });
+
+  it('asks a kernel for no more than it can do', () => {
+    const old = kernel({ flavor: 'uml', origin: 'distribution', smp: false });
+    const { args } = plan('uml', { kernel: old });
+    assert.ok(!args.some((word) => /^(seccomp|ncpus)=/.test(word)));
+    assert.ok(args.some((word) => word.startsWith('initcall_blacklist=')));
+  });
+});
+
+describe('planQemu()', () => {
+  it('differs between tcg, kvm and hvf in the accelerator and the processor alone', () => {
+    assert.match(after(plan('tcg'), '-accel') ?? '', /^tcg,thread=multi/);
+    assert.equal(after(plan('kvm'), '-accel'), 'kvm');
+    assert.equal(after(plan('hvf'), '-accel'), 'hvf');
+    assert.equal(after(plan('kvm'), '-cpu'), 'host');
+    assert.match(after(plan('tcg'), '-cpu') ?? '', /popcnt/);
+  });
+
+  it('gives /dev/kvm to kvm alone', () => {
+    assert.deepEqual(plan('kvm').devices, ['/dev/kvm']);
+    assert.deepEqual(plan('tcg').devices, []);
+  });
+
+  it('has no network, no monitor and no configuration of the user', () => {
+    const { args } = plan('tcg');
+    for (const option of ['-nodefaults', '-no-user-config', '-no-reboot'])
+      assert.ok(args.includes(option));
+    assert.ok(!args.some((word) => /netdev|^-nic|monitor|qmp/.test(word)));
+  });
+
+  it('uses the virt machine and its console on arm64', () => {
+    const arm = plan('hvf', { kernel: kernel({ arch: 'arm64' }) });
+    assert.equal(after(arm, '-M'), 'virt');
+    assert.match(after(arm, '-append') ?? '', /console=ttyAMA0/);
+    assert.doesNotMatch(after(arm, '-append') ?? '', /reboot=t|lpj=/);
+  });
+});
+
+describe('jailed()', () => {
+  const inside = jailed(plan('uml'), { bubblewrap: '/usr/bin/bwrap' });
+
+  it('runs the plan in new namespaces, without capabilities, and ends with its parent', () => {
+    assert.equal(inside.executable, '/usr/bin/bwrap');
+    for (const option of ['--unshare-all', '--die-with-parent', '--new-session', '--clearenv']) {
+      assert.ok(inside.args.includes(option), option);
+    }
+    assert.equal(after(inside, '--cap-drop'), 'ALL');
+  });
+
+  it('binds what the plan names, read-only, and nothing else', () => {
+    const bound = inside.args.flatMap((word, i) =>
+      /bind/.test(word) ? [[word, inside.args[i + 1]]] : [],
+    );
+    assert.deepEqual(bound, [
+      ['--ro-bind', '/lib/libc.so'],
+      ['--ro-bind', '/home/someone/kernel'],
+      ['--ro-bind', '/home/someone/initramfs'],
+    ]);
+  });
+
+  it('ends with the command of the plan, as it was', () => {
+    const { executable, args } = plan('uml');
+    const end = inside.args.indexOf('--');
+    assert.deepEqual(inside.args.slice(end + 1), [executable, ...args]);
+  });
+
+  it('bounds the memory a taken-over VMM could fill', () => {
+    const at = inside.args.indexOf('--size');
+    assert.ok(Number(inside.args[at + 1]) < 256 * 1024 * 1024);
+    assert.deepEqual(inside.args.slice(at + 2, at + 4), ['--tmpfs', '/dev/shm']);
+  });
+});
+
+describe('parseLdd()', () => {
+  it('finds libraries and the loader', () => {
+    const output = [
+      '\tlinux-vdso.so.1 (0x00007ffd5d5f2000)',
+      '\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f2b1c000000)',
+      '\tlibmissing.so => not found',
+      '\t/lib64/ld-linux-x86-64.so.2 (0x00007f2b1c400000)',
+    ].join('\n');
+    assert.deepEqual(parseLdd(output), [
+      '/lib/x86_64-linux-gnu/libc.so.6',
+      '/lib64/ld-linux-x86-64.so.2',
+    ]);
+  });
+
+  it('finds none in what it says of a static program', () => {
+    assert.deepEqual(parseLdd('\tnot a dynamic executable\n'), []);
+  });
+});
