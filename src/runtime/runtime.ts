@@ -1,6 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { cpus, platform, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { boxliteHome, cacheDir, programPath } from '../base/env.ts';
 import { BoxliteError } from '../base/errors.ts';
 import { type BoxID, BoxIDMint } from '../base/ids.ts';
@@ -15,6 +16,7 @@ import { hostPathsOf, missingHostPath } from '../spec/host-path.ts';
 import type { BoxInfo, EngineReport } from '../spec/info.ts';
 import type { RuntimeMetrics } from '../spec/metrics.ts';
 import { parseBoxliteOptions, parseBoxName, parseBoxOptions } from '../spec/parse-options.ts';
+import { SecurityOptions } from '../spec/security.ts';
 import { boxInfo } from '../store/box-row.ts';
 import { BoxHandle } from './box-handle.ts';
 import { Home } from './home.ts';
@@ -235,12 +237,17 @@ async function requireHostPaths(spec: BoxSpec): Promise<void> {
   }
 }
 
+/** What a box has that says nothing about it: the jail, with everything. */
+const defaultSecurity = SecurityOptions.enabled().toSettings();
+
 /** What the options allow and this version cannot do is refused, never ignored. */
 function refuseUnsupported(spec: BoxSpec): void {
   const refused: [boolean, string][] = [
     [spec.volumes.length > 0, 'volumes'],
     [spec.ports.length > 0, 'ports'],
     [spec.secrets.length > 0, 'secrets'],
+    [!isDeepStrictEqual(spec.security, defaultSecurity), 'advanced.security other than enabled()'],
+    [spec.isolateMounts, 'advanced.isolateMounts'],
     [spec.network.mode === 'enabled' && spec.network.allowNet.length > 0, 'network.allowNet'],
   ];
   for (const [wanted, what] of refused) {
