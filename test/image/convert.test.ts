@@ -94,6 +94,23 @@ describe('convertLayers()', () => {
     }
   });
 
+  test('reads headers that lie across the pieces in which layers are unpacked', async () => {
+    // Longer than one block, so that some of them end in another piece of 128 KiB.
+    const value = (i: number) => Buffer.alloc(2500 + (i % 700), i);
+    const many = tar(
+      ...Array.from({ length: 1500 }, (_, i) => ({
+        name: `${i}`,
+        pax: { 'SCHILY.xattr.user.x': value(i) },
+      })),
+    );
+    for (const packed of [zlib.gzipSync(many), zlib.zstdCompressSync(many), many]) {
+      const { seen } = await convert([layer(packed, sha256(many), 1 << 16)]);
+      for (let i = 0; i < 1500; i++) {
+        assert.equal(seen.get(`${i}`)?.xattrs['user.x'], value(i).toString('hex'));
+      }
+    }
+  });
+
   test('merges layers in their order', async () => {
     const { seen } = await convert([
       layer(archive),

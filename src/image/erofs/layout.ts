@@ -4,7 +4,7 @@
  *
  *     block 0        superblock
  *     data area      file contents, each from a block boundary on, already written as they came
- *     directories    full blocks of directories larger than what goes inline
+ *     directories    full blocks of directories, and of links too long to lie beside their inode
  *     metadata       inodes, each followed by its extended attributes and by the last part of its
  *                    content, if that is short ("inline tail")
  *
@@ -102,7 +102,7 @@ class Placer {
       node,
       size,
       location: this.#locate(node, size - tailBytes),
-      offset: this.#reserve(headOf(node), tailBytes),
+      offset: this.#reserve(...partsOf(node, tailBytes)),
       links: node.kind === 'directory' ? 2 : 1,
       parent,
       names,
@@ -185,10 +185,19 @@ function sizeOf(node: Node, names: readonly ByteString[]): number {
   return node.kind === 'symlink' ? node.target.length : 0;
 }
 
-/** How many bytes of the content go inline. A symbolic link always fits in a block. */
+/**
+ * What may lie across blocks, and what may not. Linux 6.1 as it came out refuses a symbolic link whose
+ * inline target is not in the block of its inode.
+ */
+function partsOf(node: Node, tailBytes: number): [head: number, tail: number] {
+  const head = headOf(node);
+  return node.kind === 'symlink' && tailBytes > 0 ? [0, head + tailBytes] : [head, tailBytes];
+}
+
+/** How many bytes of the content go inline. */
 export function tailOf(node: Node, size: number): number {
   if (node.kind === 'file') return node.content.tail?.length ?? 0;
-  if (node.kind === 'symlink') return size;
+  if (node.kind === 'symlink') return headOf(node) + size <= BLOCK_BYTES ? size : 0;
   const tail = node.kind === 'directory' ? size % BLOCK_BYTES : 0;
   return tail <= TAIL_BYTES_MAX ? tail : 0;
 }

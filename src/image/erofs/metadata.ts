@@ -1,6 +1,6 @@
 // pure
 /** The bytes of everything that comes after the data area, as `layout.ts` has placed it. */
-import { type ByteString, bytesOf, type Directory } from '../tree.ts';
+import { type ByteString, bytesOf, type Directory, type Node } from '../tree.ts';
 import { type DirectoryEntry, encodeDirectory } from './directory-blocks.ts';
 import * as format from './format.ts';
 import { alignBlock, headOf, type Layout, type Placed, tailOf } from './layout.ts';
@@ -10,15 +10,20 @@ const { INODE_BYTES, SLOT_BYTES } = format;
 /** How much of the inodes is put together at a time. */
 const PIECE_BYTES = 1 << 16;
 
-/** Everything after the data area: first the directories' blocks, then the metadata, in pieces. */
+/** Everything after the data area, in pieces: first the blocks of directories and long links. */
 export function* metadataOf(layout: Layout): Generator<Buffer> {
   for (const placed of layout.placed.values()) {
     const bytes = placed.size - tailOf(placed.node, placed.size);
-    if (placed.node.kind !== 'directory' || bytes === 0) continue;
-    yield directoryContent(layout, placed).subarray(0, bytes);
+    if (bytes === 0 || !isMadeHere(placed.node)) continue;
+    yield contentOf(layout, placed).subarray(0, bytes);
     yield padding(bytes);
   }
   yield* inodeArea(layout);
+}
+
+/** A file's content was written when it came. */
+function isMadeHere({ kind }: Node): boolean {
+  return kind === 'directory' || kind === 'symlink';
 }
 
 /** The inodes in the order of their places, some in one piece. */
@@ -81,13 +86,14 @@ function encodeNode(layout: Layout, placed: Placed, into: Buffer): void {
 function tailContent(layout: Layout, placed: Placed, bytes: number): Buffer {
   const { node } = placed;
   if (node.kind === 'file' && node.content.tail !== null) return node.content.tail;
-  if (node.kind === 'symlink') return bytesOf(node.target);
-  return directoryContent(layout, placed).subarray(placed.size - bytes);
+  return contentOf(layout, placed).subarray(placed.size - bytes);
 }
 
-function directoryContent(layout: Layout, placed: Placed): Buffer {
+/** The whole content of a directory or symbolic link. */
+function contentOf(layout: Layout, placed: Placed): Buffer {
   const { node } = placed;
-  if (node.kind !== 'directory') throw new Error(`a ${node.kind} has no entries`);
+  if (node.kind === 'symlink') return bytesOf(node.target);
+  if (node.kind !== 'directory') throw new Error(`a ${node.kind} has no content in the metadata`);
   const entries = placed.names.map((name) => entryOf(layout, placed, node, name));
   return encodeDirectory(entries, placed.size);
 }

@@ -23,7 +23,8 @@ type Chunks = AsyncIterable<Uint8Array>;
 
 /**
  * Hands the unpacked bytes to `consume`, while more are being unpacked. What they are packed with
- * is told by their first bytes, as media types are often wrong about it.
+ * is told by their first bytes, as media types are often wrong about it. The memory of a chunk is
+ * gone once the next one is asked for.
  * @throws BoxliteError `Image` if they cannot be unpacked
  */
 export async function decompress(
@@ -108,18 +109,23 @@ async function* continued(
 
 /**
  * Gives the memory of each chunk back when the next one is asked for. Otherwise it waits for the
- * garbage collector, which lets tens of megabytes gather. zlib fills one allocation of CHUNK_BYTES
- * after the other, in one or more chunks; with the last of them it is done with it.
+ * garbage collector, which lets tens of megabytes gather.
  */
 async function* released(chunks: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array> {
   for await (const chunk of chunks) {
     yield chunk;
-    const memory = chunk.buffer;
-    const isLast = chunk.byteOffset + chunk.length === memory.byteLength;
-    if (memory.byteLength === CHUNK_BYTES && isLast && memory instanceof ArrayBuffer) {
-      memory.transfer(0);
-    }
+    if (isLastOfAllocation(chunk)) chunk.buffer.transfer(0);
   }
+}
+
+/**
+ * zlib fills one allocation of CHUNK_BYTES after the other, in one or more chunks, and is done with
+ * it when the last of them comes. Node's pool of small buffers, which others use, has another size.
+ */
+function isLastOfAllocation(chunk: Buffer): chunk is Buffer<ArrayBuffer> {
+  const { buffer, byteOffset, length } = chunk;
+  if (!(buffer instanceof ArrayBuffer) || buffer.byteLength !== CHUNK_BYTES) return false;
+  return byteOffset + length === CHUNK_BYTES && Buffer.poolSize !== CHUNK_BYTES;
 }
 
 async function* byFrames(chunks: Chunks): AsyncGenerator<Uint8Array> {

@@ -21,13 +21,17 @@ export class ByteQueue {
     return this.#ended;
   }
 
-  /** What is left of the chunk before is copied, so its memory may be used anew. */
+  /** Adds a chunk, which is not copied. */
   push(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
-    const last = this.#chunks.pop();
-    if (last !== undefined) this.#chunks.push(Buffer.from(last));
     this.#chunks.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
     this.#length += chunk.length;
+  }
+
+  /** Copies what is left of the last chunk, so that its memory may be used anew. */
+  keepLast(): void {
+    const last = this.#chunks.pop();
+    if (last !== undefined) this.#chunks.push(Buffer.from(last));
   }
 
   end(): void {

@@ -5,7 +5,8 @@ import { readTar } from './reader.ts';
 
 /**
  * Calls `visit` for everything in the archive, one after the other, and reads the stream to its end
- * (what follows the archive included). A failing `visit` ends it.
+ * (what follows the archive included). A failing `visit` ends it. A chunk's memory is not used any
+ * more when the next one is asked for.
  * @throws BoxliteError `Image` if it is not a tar archive, or is cut off
  */
 export async function walkTar(
@@ -21,6 +22,8 @@ export async function walkTar(
       await visit(event);
       continue;
     }
+    // Whoever makes the chunks may take back the memory of one when it is asked for the next.
+    queue.keepLast();
     const { done, value } = await iterator.next();
     if (done) queue.end();
     else queue.push(value);

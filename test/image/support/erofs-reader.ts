@@ -132,6 +132,7 @@ class Reader {
     const isDevice = type === 'character' || type === 'block';
     const where = isDevice ? 0 : inode.readUInt32LE(16);
     const content = this.#content(layout, size, where, at + 64 + xattrBytes);
+    if (type === 'symlink' && layout === 2) checkFastSymlink(at, xattrBytes + size);
     const hasBytes = type === 'file' || type === 'symlink';
     const file = {
       type,
@@ -169,6 +170,12 @@ class Reader {
       this.#image.subarray(inlineAt, inlineAt + tail),
     ]);
   }
+}
+
+/** erofs_fill_symlink() of Linux 6.1: the target is in the block in which the inode ends. */
+function checkFastSymlink(inodeAt: number, bytesAfter: number): void {
+  const end = ((inodeAt + 63) % BLOCK) + 1;
+  assert.ok(end + bytesAfter <= BLOCK, 'inline data cross block boundary');
 }
 
 function directoryEntries(content: Buffer): { name: string; nid: number; type: string }[] {
