@@ -1,0 +1,66 @@
+/** Guests that are started without the agent: what a hostile or broken one does to its host. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { cacheDir, programPath } from '../../src/base/env.ts';
+import { engines } from '../../src/engine/engine.ts';
+import { initramfs } from '../../src/engine/initramfs.ts';
+import { UmlMailbox } from '../../src/engine/uml/mailbox.ts';
+import type { EngineName } from '../../src/index.ts';
+import { jailed } from '../../src/jail/jail.ts';
+import { runCommand } from '../../src/process/run.ts';
+import { Host } from '../../src/runtime/host.ts';
+import { scratchDirectories } from '../../src/runtime/host-checks.ts';
+import { startVm, type Vm } from '../../src/runtime/vm.ts';
+
+const GUESTS = fileURLToPath(new URL('guests', import.meta.url));
+const AGENT = fileURLToPath(new URL('../../guest', import.meta.url));
+const MEMORY_MIB = 128;
+
+/** A guest of `test/vm/guests/`, compiled. */
+function compile(name: string, into: string): Uint8Array {
+  const program = join(into, name);
+  execFileSync('musl-gcc', [
+    ...['-std=c11', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror', '-Os', '-static', '-s'],
+    ...['-I', AGENT, '-o', program, join(GUESTS, `${name}.c`)],
+  ]);
+  return readFileSync(program);
+}
+
+/** Starts VMs whose `/init` is a stand-in. */
+export class StandIns implements Disposable {
+  readonly #engine: EngineName;
+  readonly #folder = mkdtempSync(join(tmpdir(), 'stand-in-'));
+
+  constructor(engine: EngineName) {
+    this.#engine = engine;
+  }
+
+  /** Waits for its hello; fails as the boot of a box does. */
+  async start(name: string, options: { timeoutMs: number; signal?: AbortSignal }): Promise<Vm> {
+    const host = new Host({ cacheDir: cacheDir(), path: programPath(), run: runCommand });
+    const ready = await host.engine(this.#engine);
+    const modules = ready.kernel.modules.map((path) => readFileSync(path));
+    const archive = join(this.#folder, `${name}.cpio`);
+    writeFileSync(archive, initramfs(compile(name, this.#folder), modules));
+    const engine = engines[this.#engine];
+    using mailbox = engine.mailbox ? UmlMailbox.create(scratchDirectories) : null;
+    const plan = engine.plan({
+      ...ready,
+      engine: this.#engine,
+      initramfs: archive,
+      cpus: 1,
+      memoryMib: MEMORY_MIB,
+      disks: null,
+      mailbox: mailbox?.descriptor ?? null,
+    });
+    const { timeoutMs, signal } = options;
+    return await startVm(jailed(plan, ready), { mailbox, timeoutMs, signal });
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
