@@ -18,7 +18,7 @@ export function* isAtEnd(queue: ByteQueue): Reading<boolean> {
   return false;
 }
 
-/** Exactly `count` bytes, which the caller has bounded. */
+/** Exactly `count` bytes, which the caller has bounded. Only good until more is asked for. */
 export function* take(queue: ByteQueue, count: number): Reading<Buffer> {
   while (queue.length < count) {
     if (queue.ended) throw tarError(queue.position + queue.length, 'it is cut off');
