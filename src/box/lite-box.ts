@@ -2,17 +2,20 @@ import type { BoxID } from '../base/ids.ts';
 import type { Channel } from '../portal/channel.ts';
 import type { CopyOptions } from '../spec/box-options.ts';
 import type { BoxSpec, EnvironmentPair } from '../spec/box-spec.ts';
-import { parseCopyOptions, parseSignalOptions, parseStopOptions } from '../spec/call-options.ts';
-import { type BoxCommand, type CommandSpec, parseCommand } from '../spec/command.ts';
-import type { BoxInfo } from '../spec/info.ts';
-import { environment } from './environment.ts';
-import { type ExecHost, type ExecRequest, Execution } from './execution.ts';
+import {
+  parseCopyOptions,
+  parseLogsOptions,
+  parseSignalOptions,
+  parseStopOptions,
+} from '../spec/call-options.ts';
+import { type BoxCommand, parseCommand } from '../spec/command.ts';
+import type { BoxInfo, LogEntry } from '../spec/info.ts';
+import type { BoxMetrics } from '../spec/metrics.ts';
+import { execRequest } from './exec-request.ts';
+import { type ExecHost, Execution } from './execution.ts';
 import { copyIn, copyOut } from './files/copy.ts';
 import { FileService } from './files/file-service.ts';
 import { BoxFileSystem } from './files/file-system.ts';
-
-/** The size of a terminal nobody has said the size of. */
-const DEFAULT_TERMINAL = { rows: 24, cols: 80 } as const;
 
 /** What an image says about programs, as far as commands are concerned. */
 export interface ImageDefaults {
@@ -37,7 +40,11 @@ export interface BoxBackend extends ExecHost {
   info(): BoxInfo;
   /** The wire to the running box, which is booted if it is not running. */
   connect(signal?: AbortSignal): Promise<Connection>;
+  /** Boots the box if it is not running. One that ends at once has been started nonetheless. */
+  start(signal?: AbortSignal): Promise<void>;
   stop(timeoutMs: number | null): Promise<void>;
+  metrics(): Promise<BoxMetrics>;
+  logs(options: { follow: boolean; signal?: AbortSignal | undefined }): AsyncIterable<LogEntry>;
 }
 
 /** A box. The handle is good for the box's whole life; disposing of it stops the box. */
@@ -73,7 +80,7 @@ export class LiteBox implements AsyncDisposable {
    */
   async start(options: { signal?: AbortSignal } = {}): Promise<void> {
     const { signal } = parseSignalOptions(options);
-    await this.#backend.busy(this.#backend.connect(signal ?? undefined));
+    await this.#backend.busy(this.#backend.start(signal ?? undefined));
   }
 
   /**
@@ -134,23 +141,26 @@ export class LiteBox implements AsyncDisposable {
     await this.#backend.busy(this.#backend.stop(timeoutMs));
   }
 
+  /**
+   * What is measured and counted of the box. Processor use is that since the call before on this handle; the
+   * first one takes a moment to measure it.
+   * @throws BoxliteError `NotFound` if the box is gone.
+   */
+  metrics(): Promise<BoxMetrics> {
+    return this.#backend.busy(this.#backend.metrics());
+  }
+
+  /**
+   * What the box's main command has printed, as far as it is kept, the oldest first. With `follow` it goes on
+   * until the box stops. Works whichever program runs the box.
+   * @throws BoxliteError `NotFound` if the box is gone; the signal's reason if it is aborted.
+   */
+  logs(options: { follow?: boolean; signal?: AbortSignal } = {}): AsyncIterable<LogEntry> {
+    const { follow, signal } = parseLogsOptions(options);
+    return this.#backend.logs({ follow, signal: signal ?? undefined });
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
-}
-
-/** A command with its defaults: the box's where it says nothing, and the image's where they say nothing. */
-function execRequest(
-  asked: CommandSpec,
-  { spec, hostname }: BoxBackend,
-  image: ImageDefaults | null,
-): ExecRequest {
-  return {
-    argv: asked.argv,
-    env: environment([image?.env ?? [], spec.env, asked.env], { hostname, tty: asked.tty }),
-    cwd: asked.workingDir ?? spec.workingDir ?? image?.workingDir ?? '/',
-    user: asked.user ?? spec.user ?? image?.user ?? '',
-    tty: asked.tty ? DEFAULT_TERMINAL : null,
-    timeoutMs: asked.timeoutMs,
-  };
 }

@@ -7,10 +7,13 @@ import type { BoxBackend, Connection } from '../box/lite-box.ts';
 import { killTree } from '../process/tree.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
 import type { BoxInfo } from '../spec/info.ts';
+import type { BoxMetrics } from '../spec/metrics.ts';
 import { type BoxOwner, type BoxRow, boxInfo } from '../store/box-row.ts';
 import { Attachment } from './attachment.ts';
 import { BoxCounts } from './box-counts.ts';
+import { BoxMeter } from './box-meter.ts';
 import type { Home } from './home.ts';
+import { readLog } from './log-reader.ts';
 import type { OwnBox } from './own-box.ts';
 import type { Owner } from './owner.ts';
 import { recover } from './recover.ts';
@@ -41,6 +44,7 @@ export class BoxHandle implements BoxBackend {
   readonly #owner: Owner;
   /** As it was last seen. */
   #row: BoxRow;
+  readonly #meter = new BoxMeter();
   #attachment: Attachment | null = null;
   #own: OwnBox | null = null;
   #busy = 0;
@@ -60,11 +64,39 @@ export class BoxHandle implements BoxBackend {
     return boxInfo(this.#look() ?? this.#row);
   }
 
-  async connect(signal?: AbortSignal): Promise<Connection> {
+  connect(signal?: AbortSignal): Promise<Connection> {
+    return this.#connect({ started: false }, signal);
+  }
+
+  async start(signal?: AbortSignal): Promise<void> {
+    const attempt = { started: false };
+    try {
+      await this.#connect(attempt, signal);
+    } catch (error) {
+      // A main command may have ended the box before we got to it.
+      if (!attempt.started) throw error;
+    }
+  }
+
+  async metrics(): Promise<BoxMetrics> {
+    const row = this.#look();
+    if (row === null) throw this.#gone();
+    return this.#meter.measure(row, this.#home.store.metrics.ofBox(this.id));
+  }
+
+  async *logs(options: { follow: boolean; signal?: AbortSignal | undefined }) {
+    if (this.#look() === null) throw this.#gone();
+    yield* readLog(this.#home.boxDir(this.id.asStr()), {
+      goesOn: options.follow ? () => this.#isRun() : null,
+      signal: options.signal,
+    });
+  }
+
+  async #connect(attempt: { started: boolean }, signal?: AbortSignal): Promise<Connection> {
     if (this.#attachment?.alive === true) return this.#attachment.connection;
-    for (let attempt = 0; attempt < RETRIES_MAX; attempt++) {
+    for (let look = 0; look < RETRIES_MAX; look++) {
       signal?.throwIfAborted();
-      const connection = await this.#tryConnect(signal);
+      const connection = await this.#tryConnect(attempt, signal);
       if (connection !== null) return connection;
       await sleep(RETRY_MS);
     }
@@ -116,26 +148,37 @@ export class BoxHandle implements BoxBackend {
   }
 
   /** One look at the box and what follows from it; null if it is worth another look. */
-  async #tryConnect(signal?: AbortSignal): Promise<Connection | null> {
+  async #tryConnect(
+    attempt: { started: boolean },
+    signal?: AbortSignal,
+  ): Promise<Connection | null> {
     const own = await this.#owner.get(this.id.asStr(), signal);
     if (own !== null) {
       return this.#hold(own);
     }
     const row = this.#look();
     if (row === null) throw this.#gone();
-    if (row.owner === null) return this.#start(row, signal);
+    if (row.owner === null && attempt.started) throw this.#overAlready(row);
+    if (row.owner === null) return this.#start(row, attempt, signal);
     if (row.owner.purpose === 'remove') throw this.#gone();
     return this.#attach(row.owner);
   }
 
-  async #start(row: BoxRow, signal?: AbortSignal): Promise<Connection | null> {
+  async #start(
+    row: BoxRow,
+    attempt: { started: boolean },
+    signal?: AbortSignal,
+  ): Promise<Connection | null> {
     if (row.spec.detach) {
       const image = await this.#owner.image(row, signal);
       await startShim({ homeDir: this.#home.directory, id: this.id.asStr(), image }, signal);
+      attempt.started = true;
       return null;
     }
     const own = await this.#owner.start(row, signal);
-    return own === null ? null : this.#hold(own);
+    if (own === null) return null;
+    attempt.started = true;
+    return this.#hold(own);
   }
 
   #hold(own: OwnBox): Connection {
@@ -178,6 +221,18 @@ export class BoxHandle implements BoxBackend {
     const row = this.#home.store.boxes.get(this.id);
     if (row !== null) this.#row = row;
     return row;
+  }
+
+  /** Whether somebody runs it, or is about to. */
+  #isRun(): boolean {
+    return !this.#home.closed && this.#look()?.owner?.purpose === 'run';
+  }
+
+  #overAlready({ exitReason }: BoxRow): BoxliteError {
+    return new BoxliteError(
+      'InvalidState',
+      `The box ${this.id} stopped as soon as it had started (${exitReason}): see its logs`,
+    );
   }
 
   #gone(): BoxliteError {

@@ -1,5 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises';
-import { BoxliteError } from '../base/errors.ts';
+import { BoxliteError, messageOf } from '../base/errors.ts';
 import { ContainerID } from '../base/ids.ts';
 import type { Connection } from '../box/lite-box.ts';
 import { processIdentity } from '../process/identity.ts';
@@ -7,10 +7,13 @@ import { BoxStatus } from '../spec/box-status.ts';
 import type { BoxClaim, BoxOwner, BoxRow } from '../store/box-row.ts';
 import { type Booted, boot } from './boot.ts';
 import type { Home } from './home.ts';
+import { exitReasonOf, MainCommand } from './main-command.ts';
 import type { RootImage } from './root-image.ts';
 
 /** How long a box may take to clean up when nothing else is said. */
 const STOP_TIMEOUT_MS = 10_000;
+/** What the agent gets of that in any case when the main command has taken it all. */
+const CLEAN_TIMEOUT_MS = 2_000;
 
 /** What owning a box takes. */
 export interface OwnBoxOptions {
@@ -36,6 +39,7 @@ export class OwnBox {
   readonly #end: () => void;
   #claim: BoxClaim;
   #booted: Booted | null = null;
+  #main: MainCommand | null = null;
   #stopping: Promise<void> | null = null;
   /** Those who want this program to go on while the box runs. */
   readonly #holders = new Set<object>();
@@ -76,6 +80,7 @@ export class OwnBox {
         stageBoxSpawnMs: agentMs,
         stageContainerInitMs: rootMs,
       });
+      await this.#startMain(booted);
     } catch (error) {
       metrics.count({ boxesFailedTotal: 1 });
       boxes.change(this.#claim, { vmm: null });
@@ -128,6 +133,32 @@ export class OwnBox {
     });
   }
 
+  /** A box with a main command ends with it. One whose main command cannot be run ends at once. */
+  async #startMain({ vm, config }: Booted): Promise<void> {
+    const { home, row } = this.#options;
+    const starting = {};
+    this.holdFor(starting, true);
+    try {
+      this.#main = await MainCommand.start({
+        channel: vm.portal.channel,
+        spec: row.spec,
+        config,
+        hostname: this.id.toLowerCase(),
+        boxDir: home.boxDir(this.id),
+      });
+    } catch (error) {
+      this.#stopping ??= this.#stop(STOP_TIMEOUT_MS, messageOf(error));
+      await this.#stopping;
+      throw error;
+    } finally {
+      this.holdFor(starting, false);
+    }
+    void this.#main?.ended.then((result) => {
+      // A lost box is stopped by whoever sees that it is lost.
+      if (result !== null) this.#stopping ??= this.#stop(STOP_TIMEOUT_MS, exitReasonOf(result));
+    });
+  }
+
   /** From here on others can find the VMM, whatever becomes of us. */
   async #spawned(pid: number): Promise<void> {
     const vmm = await processIdentity(pid);
@@ -159,12 +190,16 @@ export class OwnBox {
     this.holdFor(this, true);
     boxes.transition(this.#claim, [Running], Stopping);
     const reason = new BoxliteError('InvalidState', `The box ${this.id} was stopped`);
-    await booted.vm.shutDown(timeoutMs, reason);
+    const started = performance.now();
+    await this.#main?.stop(timeoutMs);
+    const left = timeoutMs - (performance.now() - started);
+    await booted.vm.shutDown(Math.max(left, Math.min(timeoutMs, CLEAN_TIMEOUT_MS)), reason);
     await booted.resources[Symbol.asyncDispose]();
+    const result = (await this.#main?.ended) ?? null;
     this.#booted = null;
     const { owner, row } = this.#options;
     const next = row.spec.autoRemove ? { next: { ...owner, purpose: 'remove' as const } } : {};
-    const changes = { vmm: null, exitReason: why, ...next };
+    const changes = { vmm: null, exitReason: why, exitCode: result?.exitCode ?? null, ...next };
     const stopped = boxes.transition(this.#claim, [Stopping], Stopped, changes);
     if (row.spec.autoRemove && stopped !== null) await this.#remove(stopped.claim);
     this.#end();
