@@ -1,9 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { findProgram } from '../engine/vmm.ts';
 import type { ImageConfig } from '../image/config.ts';
 import { convertLayers } from '../image/convert.ts';
 import { imageFromDirectory } from '../image/directory.ts';
+import { GETFATTR_COMMAND, parseGetfattr } from '../image/getfattr.ts';
 import { boxPlatform } from '../image/platform.ts';
 import { openImageSource } from '../image/source.ts';
 import type { RootfsSource } from '../spec/box-spec.ts';
@@ -50,7 +52,7 @@ export async function rootImage(
         stored: null,
       };
     case 'path':
-      return imageFromPath(rootfs.path, options.cacheDir, signal);
+      return imageFromPath(rootfs.path, options, signal);
   }
 }
 
@@ -68,10 +70,10 @@ async function storedImage(
 
 async function imageFromPath(
   path: string,
-  cacheDir: string,
+  options: RootImageOptions,
   signal?: AbortSignal,
 ): Promise<RootImage> {
-  const folder = join(cacheDir, 'images');
+  const folder = join(options.cacheDir, 'images');
   await mkdir(folder, { recursive: true });
   const scratchDirectory = join(folder, `new-${randomUUID()}`);
   const abort = signal === undefined ? {} : { signal };
@@ -81,7 +83,7 @@ async function imageFromPath(
     if (source.kind === 'directory') {
       // A directory has no digest that would tell whether it has changed: it is read anew every time.
       const disk = join(folder, `directory-${nameOf(path)}.erofs`);
-      await imageFromDirectory(path, disk, abort);
+      await imageFromDirectory(path, disk, { ...abort, xattrs: await xattrsOf(path, options) });
       return { disk, config: null, stored: null };
     }
     await using image = source.image;
@@ -92,6 +94,18 @@ async function imageFromPath(
   } finally {
     await rm(scratchDirectory, { recursive: true, force: true });
   }
+}
+
+/**
+ * The extended attributes in a directory, file capabilities among them. Node cannot read them; where
+ * getfattr(1) is not installed (Debian: attr), files come without.
+ */
+async function xattrsOf(directory: string, { path, run }: RootImageOptions) {
+  const [name = '', ...args] = GETFATTR_COMMAND;
+  const program = await findProgram(name, path);
+  if (program === null) return new Map();
+  const { stdout } = await run(program, args, { cwd: directory });
+  return parseGetfattr(Buffer.from(stdout));
 }
 
 function nameOf(path: string): string {
