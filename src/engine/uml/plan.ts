@@ -60,9 +60,12 @@ function machineArguments({ kernel, memoryMib, cpus, loopsPerJiffy }: Machine): 
   ];
 }
 
-/** A boot that calibrates has to be read, so it is not quiet. */
+/**
+ * Only the lines in use: with `none` the other 78 are not even registered, which saves 5 ms. A boot that
+ * calibrates has to be read, so it is not quiet.
+ */
 function consoleArguments({ loopsPerJiffy }: Machine): string[] {
-  const lines = ['con=null', 'con0=null,fd:1', 'ssl=null', 'ssl0=fd:3'];
+  const lines = ['con=none', 'con0=null,fd:1', 'ssl=none', 'ssl0=fd:3'];
   return loopsPerJiffy === null ? lines : [...lines, 'quiet'];
 }
 
