@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file_tree.h"
 #include "file_worker.h"
 
 /* A directory still to be listed: its path from the start. */
@@ -92,7 +93,7 @@ static int list(int directory, const char *path, struct queue *queue)
 {
     static _Alignas(struct dirent) char entries[FILE_PAYLOAD_MAX];
     int length;
-    while ((length = getdents(directory, (struct dirent *)entries, sizeof entries)) > 0) {
+    while ((length = read_entries(directory, entries, sizeof entries)) > 0) {
         for (int at = 0; at < length;) {
             const struct dirent *entry = (const struct dirent *)(entries + at);
             at += entry->d_reclen;

@@ -3,7 +3,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+int read_entries(int directory, void *buffer, size_t size)
+{
+    return (int)syscall(SYS_getdents64, directory, buffer, size);
+}
 
 int tree_directory(const struct file_tree *tree)
 {
@@ -33,7 +39,7 @@ const struct dirent *tree_next(struct file_tree *tree)
     for (;;) {
         if (tree->at == tree->length) {
             tree->at = 0;
-            tree->length = getdents(tree_directory(tree), (struct dirent *)tree->entries, sizeof tree->entries);
+            tree->length = read_entries(tree_directory(tree), tree->entries, sizeof tree->entries);
             if (tree->length <= 0) {
                 if (tree->length == 0)
                     errno = 0;

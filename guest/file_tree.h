@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* Fills a buffer with struct dirents. Bytes filled, 0 at the end, or -1: C libraries call it by different names. */
+int read_entries(int directory, void *buffer, size_t size);
+
 struct tree_level {
     int fd;
     /* Where the entries go on after a directory below has been left. */

@@ -21,6 +21,7 @@ const script = (name: string, ...args: string[]) => [
 const fastChecks: readonly (readonly [name: string, command: readonly string[]])[] = [
   ['the C header is made from the protocol table', script('gen-portal.ts', '--check')],
   ['the golden frames are made from it too', script('gen-vectors.ts', '--check')],
+  ['the golden archive records are as written', script('gen-archive-vectors.ts', '--check')],
   ['format and lint', [tool('biome'), 'check', '--error-on-warnings', '.']],
   ['who imports whom', script('rooms.ts')],
   ['types', [tool('tsc'), '-p', '.']],

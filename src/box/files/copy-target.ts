@@ -1,4 +1,3 @@
-// pure
 import { posix } from 'node:path';
 import { type FileContext, fileError } from './file-error.ts';
 
