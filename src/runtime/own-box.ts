@@ -99,6 +99,11 @@ export class OwnBox {
     return { channel: booted.vm.portal.channel, image: booted.config };
   }
 
+  /** Whether it is on its way to being nobody's. */
+  get ending(): boolean {
+    return this.#stopping !== null;
+  }
+
   /** Stops it, and removes it if that is what stopping means for it. Idempotent. */
   stop(timeoutMs: number | null): Promise<void> {
     this.#stopping ??= this.#stop(timeoutMs ?? STOP_TIMEOUT_MS, 'stopped');

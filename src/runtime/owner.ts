@@ -20,7 +20,6 @@ export interface OwnerOptions {
 interface OwnEntry {
   readonly box: OwnBox;
   readonly boot: SharedWork<void>;
-  stopping: boolean;
 }
 
 /** The boxes of this runtime, and the socket where it answers for them. */
@@ -42,8 +41,8 @@ export class Owner implements AsyncDisposable {
   async get(id: string, signal?: AbortSignal): Promise<OwnBox | null> {
     const own = this.#boxes.get(id);
     if (own === undefined) return null;
-    if (own.stopping || own.boot.cancelled) {
-      // Somebody is stopping it; it can be started again once that is over.
+    if (own.boot.cancelled || own.box.ending) {
+      // It is being stopped, or has just died; it can be started again once that is over.
       await orAborted(own.box.ended, signal);
       return null;
     }
@@ -55,7 +54,6 @@ export class Owner implements AsyncDisposable {
   async stop(id: string, timeoutMs: number | null): Promise<boolean> {
     const own = this.#boxes.get(id);
     if (own === undefined) return false;
-    own.stopping = true;
     await own.boot.cancel(new BoxliteError('InvalidState', `The box ${id} was stopped`));
     await own.box.stop(timeoutMs);
     return true;
@@ -82,7 +80,7 @@ export class Owner implements AsyncDisposable {
       onEnded: () => this.#boxes.delete(id),
     });
     const boot = new SharedWork((stop) => box.boot(stop));
-    this.#boxes.set(id, { box, boot, stopping: false });
+    this.#boxes.set(id, { box, boot });
     await boot.wait(signal);
     return box;
   }

@@ -40,7 +40,7 @@ export class TestRuntime implements AsyncDisposable {
   readonly homeDir = mkdtempSync(join(folders.homes, 'home-'));
   readonly runtime: BoxliteRuntime;
 
-  constructor(engine: EngineName) {
+  constructor(engine: EngineName | 'auto') {
     this.runtime = new BoxliteRuntime({ homeDir: this.homeDir, engine });
   }
 
