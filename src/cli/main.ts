@@ -1,16 +1,35 @@
 /** The command line: finds the command, runs it, turns its outcome into an exit status. */
 import { BoxliteError } from '../base/errors.ts';
 import { UsageError } from './arguments.ts';
+import { create, createUsage } from './commands/create.ts';
 import { doctor, doctorUsage } from './commands/doctor.ts';
+import { exec, execUsage } from './commands/exec.ts';
 import { image, images, imagesUsage, imageUsage } from './commands/images.ts';
+import { inspect, inspectUsage } from './commands/inspect.ts';
 import { kernel, kernelUsage } from './commands/kernel.ts';
+import { logs, logsUsage } from './commands/logs.ts';
+import { ls, lsUsage } from './commands/ls.ts';
 import { pull, pullUsage } from './commands/pull.ts';
+import { rm, rmUsage } from './commands/rm.ts';
 import { run, runUsage } from './commands/run.ts';
+import { start, startUsage } from './commands/start.ts';
+import { stats, statsUsage } from './commands/stats.ts';
+import { stop, stopUsage } from './commands/stop.ts';
 
 const commands: Readonly<
   Record<string, { run: (args: readonly string[]) => Promise<number>; usage: string }>
 > = {
   run: { run, usage: runUsage },
+  create: { run: create, usage: createUsage },
+  start: { run: start, usage: startUsage },
+  stop: { run: stop, usage: stopUsage },
+  rm: { run: rm, usage: rmUsage },
+  ls: { run: ls, usage: lsUsage },
+  ps: { run: ls, usage: lsUsage },
+  inspect: { run: inspect, usage: inspectUsage },
+  exec: { run: exec, usage: execUsage },
+  logs: { run: logs, usage: logsUsage },
+  stats: { run: stats, usage: statsUsage },
   pull: { run: pull, usage: pullUsage },
   images: { run: images, usage: imagesUsage },
   image: { run: image, usage: imageUsage },
@@ -21,6 +40,15 @@ const commands: Readonly<
 const usage = `boxlite COMMAND [OPTIONS]
 
   run      boot a box and run a command in it
+  create   make a box
+  start    boot boxes
+  stop     stop boxes
+  rm       remove boxes
+  ls       list boxes
+  inspect  tell all about boxes
+  exec     run a command in a box that runs
+  logs     show what a box's main command has printed
+  stats    show what boxes take from the host
   pull     bring an image here
   images   list the images on this host
   image    inspect, import, export and remove images

@@ -1,3 +1,5 @@
+import { UsageError } from './arguments.ts';
+
 /** Columns for people: as wide as their widest cell, two spaces apart. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows];
@@ -30,4 +32,11 @@ export function ago(date: Date, now: Date): string {
     if (count > 0) return `${count} ${unit}${count === 1 ? '' : 's'} ago`;
   }
   return 'just now';
+}
+
+/** How a list is to be shown. @throws UsageError */
+export function listFormat(format: string | undefined): 'table' | 'json' {
+  if (format === undefined || format === 'table') return 'table';
+  if (format === 'json') return 'json';
+  throw new UsageError(`--format: expected table or json, got "${format}"`);
 }

@@ -1,7 +1,7 @@
 import { BoxliteRuntime, type ImageInfo } from '../../index.ts';
 import { parseCommandLine, UsageError } from '../arguments.ts';
 import { PullDisplay } from '../progress.ts';
-import { ago, size, table } from '../table.ts';
+import { ago, listFormat, size, table } from '../table.ts';
 
 export const imagesUsage = `boxlite images [-q] [--format table|json]
 
@@ -104,10 +104,7 @@ function names(list: readonly ImageInfo[]): string {
 }
 
 function formatted(list: readonly ImageInfo[], format: string | undefined): string {
-  if (format === 'json') return `${JSON.stringify(list, null, 2)}\n`;
-  if (format !== undefined && format !== 'table') {
-    throw new UsageError(`--format: expected table or json, got "${format}"`);
-  }
+  if (listFormat(format) === 'json') return `${JSON.stringify(list, null, 2)}\n`;
   const now = new Date();
   return table(
     ['IMAGE', 'ID', 'PULLED', 'LAYERS', 'DISK'],

@@ -1,92 +1,75 @@
-import { environmentVariable } from '../../base/env.ts';
-import { BoxCommand, BoxliteRuntime, type ExecResult } from '../../index.ts';
-import { environmentPairs, parseCommandLine, UsageError, wholeNumber } from '../arguments.ts';
-import { connectStreams, forwardSignals } from '../streams.ts';
+import { BoxliteRuntime } from '../../index.ts';
+import { parseCommandLine, UsageError } from '../arguments.ts';
+import { boxCommand, runInBox } from '../box-command.ts';
+import {
+  type BoxValues,
+  boxOptions,
+  commandOfImage,
+  imageAndCommand,
+  lastingBox,
+  machineOptions,
+  namedCommand,
+} from '../box-options.ts';
 
 export const runUsage = `boxlite run [OPTIONS] [IMAGE] [--] COMMAND [ARGUMENT...]
 
-Boots a box, runs a command in it, shows its output, and exits with its status.
+Boots a box, runs a command in it, shows its output, and exits with its status. With -d it prints the box's id
+instead, and the box goes on until its command, or the image's own, ends.
 
+  -d, --detach            leave the box running; it is kept when it stops
   -i, --interactive       pass standard input on
   -e, --env NAME=VALUE    set a variable; NAME alone passes ours on
   -w, --workdir DIR       start in this directory
   -u, --user USER         name, uid, uid:gid or name:group
+  -l, --label NAME=VALUE  a note to find the box by
       --rootfs PATH       use a directory as the root file system, in place of an image
+      --entrypoint NAME   run this program, with the command as its arguments
       --name NAME         name the box
       --cpus N            processors (default 2)
-      --memory MIB        memory (default 512)
+  -m, --memory MIB        memory (default 512)
       --timeout SECONDS   end the command after this long, with status 124
       --engine ENGINE     auto, kvm, hvf, uml or tcg
-      --rm                remove the box afterwards (default)
+      --rm                remove the box afterwards (default, except with -d)
 
 IMAGE "builtin:base" is a minimal system that needs no download.`;
 
 const options = {
+  ...boxOptions,
+  detach: { type: 'boolean', short: 'd' },
   interactive: { type: 'boolean', short: 'i' },
-  env: { type: 'string', short: 'e', multiple: true },
-  workdir: { type: 'string', short: 'w' },
-  user: { type: 'string', short: 'u' },
-  rootfs: { type: 'string' },
-  name: { type: 'string' },
-  cpus: { type: 'string' },
-  memory: { type: 'string' },
   timeout: { type: 'string' },
-  engine: { type: 'string' },
-  rm: { type: 'boolean' },
 } as const;
-
-/** Exit statuses of `run`, as Docker and timeout(1) have them. */
-const TIMED_OUT = 124;
-const SIGNALED = 128;
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, rest } = parseCommandLine(args, options);
-  const [image, command] = split(rest, values.rootfs !== undefined);
+  const [image, command] = imageAndCommand(rest, values, 'run');
   await using runtime = new BoxliteRuntime();
-  await using box = await runtime.create(
-    {
-      rootfs: values.rootfs === undefined ? image : { rootfsPath: values.rootfs },
-      cpus: wholeNumber(values.cpus, 'cpus'),
-      memoryMib: wholeNumber(values.memory, 'memory'),
-      engine: values.engine as never,
-    },
-    values.name,
-  );
-  const execution = await box.run(commandOf(command, values));
-  const stopForwarding = forwardSignals(execution);
-  try {
-    await connectStreams(execution, values.interactive ?? false);
-    return exitStatus(await execution.wait());
-  } finally {
-    stopForwarding();
+  if (values.detach === true) {
+    if (values.timeout !== undefined || values.interactive === true) {
+      throw new UsageError('run: -i and --timeout do not go with --detach');
+    }
+    return await runDetached(runtime, values, image, command);
   }
+  const words = values.entrypoint === undefined ? command : [values.entrypoint, ...command];
+  if (words.length === 0) throw new UsageError('run: name a command');
+  await using box = await runtime.create(machineOptions(values, image), values.name);
+  return await runInBox(box, boxCommand(words, values), values.interactive ?? false);
 }
 
-function split(rest: readonly string[], hasRootfs: boolean): [string, readonly string[]] {
-  const [first, ...others] = rest;
-  const image = hasRootfs ? '' : first;
-  const words = hasRootfs ? rest : others;
-  const command = words[0] === '--' ? words.slice(1) : words;
-  if (image === undefined || image === '--') throw new UsageError('run: name an image');
-  if (command.length === 0) throw new UsageError('run: name a command');
-  return [image, command];
-}
-
-function commandOf(
-  [program = '', ...args]: readonly string[],
-  values: { env?: string[]; workdir?: string; user?: string; timeout?: string },
-): BoxCommand {
-  const seconds = wholeNumber(values.timeout, 'timeout');
-  let command = new BoxCommand(program)
-    .args(args)
-    .envs(environmentPairs(values.env ?? [], environmentVariable));
-  if (values.workdir !== undefined) command = command.workingDir(values.workdir);
-  if (values.user !== undefined) command = command.user(values.user);
-  if (seconds !== undefined) command = command.timeout(seconds * 1000);
-  return command;
-}
-
-function exitStatus(result: ExecResult): number {
-  if (result.timedOut) return TIMED_OUT;
-  return result.exitCode < 0 ? SIGNALED - result.exitCode : result.exitCode;
+async function runDetached(
+  runtime: BoxliteRuntime,
+  values: BoxValues & { readonly name?: string },
+  image: string,
+  command: readonly string[],
+): Promise<number> {
+  const main = namedCommand(values, command) ?? (await commandOfImage(runtime, values, image));
+  const box = await runtime.create({ ...lastingBox(values, image), ...main }, values.name);
+  try {
+    await box.start();
+  } catch (error) {
+    await runtime.remove(box.id, true).catch(() => undefined);
+    throw error;
+  }
+  process.stdout.write(`${box.id}\n`);
+  return 0;
 }

@@ -1,0 +1,104 @@
+/** Options that describe a box, as `run` and `create` have them. */
+import { environmentVariable } from '../base/env.ts';
+import type { BoxliteRuntime, BoxOptions } from '../index.ts';
+import { environmentPairs, UsageError, wholeNumber } from './arguments.ts';
+import { PullDisplay } from './progress.ts';
+
+export const boxOptions = {
+  env: { type: 'string', short: 'e', multiple: true },
+  workdir: { type: 'string', short: 'w' },
+  user: { type: 'string', short: 'u' },
+  rootfs: { type: 'string' },
+  name: { type: 'string' },
+  label: { type: 'string', short: 'l', multiple: true },
+  entrypoint: { type: 'string' },
+  cpus: { type: 'string' },
+  memory: { type: 'string', short: 'm' },
+  engine: { type: 'string' },
+  rm: { type: 'boolean' },
+} as const;
+
+/** Their values. */
+export interface BoxValues {
+  readonly env?: string[];
+  readonly workdir?: string;
+  readonly user?: string;
+  readonly rootfs?: string;
+  readonly label?: string[];
+  readonly entrypoint?: string;
+  readonly cpus?: string;
+  readonly memory?: string;
+  readonly engine?: string;
+  readonly rm?: boolean;
+}
+
+/** The machine, and the files in it at first. @throws UsageError */
+export function machineOptions(values: BoxValues, image: string): BoxOptions {
+  return {
+    rootfs: values.rootfs === undefined ? image : { rootfsPath: values.rootfs },
+    cpus: wholeNumber(values.cpus, 'cpus'),
+    memoryMib: wholeNumber(values.memory, 'memory'),
+    engine: values.engine as never,
+    labels: pairs(values.label ?? []),
+  };
+}
+
+/** A box that outlives this program, with what every command in it gets. @throws UsageError */
+export function lastingBox(values: BoxValues, image: string): BoxOptions {
+  return {
+    ...machineOptions(values, image),
+    env: environmentPairs(values.env ?? [], environmentVariable),
+    workingDir: values.workdir,
+    user: values.user,
+    detach: true,
+    autoRemove: values.rm === true,
+  };
+}
+
+/** What a box is to run for as long as it lasts, if a command or an entrypoint was named. */
+export function namedCommand(values: BoxValues, command: readonly string[]): BoxOptions | null {
+  if (values.entrypoint !== undefined) return { entrypoint: [values.entrypoint], cmd: command };
+  return command.length === 0 ? null : { cmd: command };
+}
+
+/** What the image says is to be run in it; the image is pulled if it is not here. */
+export async function commandOfImage(
+  runtime: BoxliteRuntime,
+  values: BoxValues,
+  image: string,
+): Promise<BoxOptions> {
+  if (values.rootfs !== undefined || image === 'builtin:base') return {};
+  if ((await runtime.images.get(image)) === null) {
+    using display = new PullDisplay();
+    await runtime.images.pull(image, { onProgress: (progress) => display.show(progress) });
+  }
+  const { entrypoint, cmd } = (await runtime.images.inspect(image)).config;
+  return { entrypoint, cmd };
+}
+
+/** An image, unless a directory takes its place, and the command behind it, with or without `--`. */
+export function imageAndCommand(
+  rest: readonly string[],
+  { rootfs }: BoxValues,
+  command: string,
+): [image: string, command: readonly string[]] {
+  const [first, ...others] = rest;
+  const image = rootfs === undefined ? first : '';
+  if (image === undefined || image === '--') throw new UsageError(`${command}: name an image`);
+  return [image, withoutDashes(rootfs === undefined ? others : rest)];
+}
+
+/** A command without the `--` that may come before it. */
+export function withoutDashes(words: readonly string[]): readonly string[] {
+  return words[0] === '--' ? words.slice(1) : words;
+}
+
+/** `NAME=value`; a name alone has the empty value. */
+export function pairs(given: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    given.map((item) => {
+      const [name = '', ...value] = item.split('=');
+      return [name, value.join('=')];
+    }),
+  );
+}

@@ -1,0 +1,41 @@
+import { BoxliteError, BoxliteRuntime, isRunning } from '../../index.ts';
+import { parseCommandLine, UsageError } from '../arguments.ts';
+import { boxCommand, runInBox } from '../box-command.ts';
+import { withoutDashes } from '../box-options.ts';
+import { requireBox } from '../targets.ts';
+
+export const execUsage = `boxlite exec [OPTIONS] BOX [--] COMMAND [ARGUMENT...]
+
+Runs a command in a box that runs, shows its output, and exits with its status.
+
+  -i, --interactive       pass standard input on
+  -e, --env NAME=VALUE    set a variable; NAME alone passes ours on
+  -w, --workdir DIR       start in this directory
+  -u, --user USER         name, uid, uid:gid or name:group
+      --timeout SECONDS   end the command after this long, with status 124`;
+
+const options = {
+  interactive: { type: 'boolean', short: 'i' },
+  env: { type: 'string', short: 'e', multiple: true },
+  workdir: { type: 'string', short: 'w' },
+  user: { type: 'string', short: 'u' },
+  timeout: { type: 'string' },
+} as const;
+
+export async function exec(args: readonly string[]): Promise<number> {
+  const { values, rest } = parseCommandLine(args, options);
+  const [name, ...words] = rest;
+  const command = withoutDashes(words);
+  if (name === undefined || name === '--') throw new UsageError('exec: name a box');
+  if (command.length === 0) throw new UsageError('exec: name a command');
+  await using runtime = new BoxliteRuntime();
+  const box = await requireBox(runtime, name);
+  const { status } = box.info();
+  if (!isRunning(status)) {
+    throw new BoxliteError(
+      'InvalidState',
+      `Cannot run a command in the box "${name}": it is ${status}; start it with "boxlite start"`,
+    );
+  }
+  return await runInBox(box, boxCommand(command, values), values.interactive ?? false);
+}
