@@ -46,6 +46,8 @@ export class BoxHandle implements BoxBackend {
   #row: BoxRow;
   readonly #meter = new BoxMeter();
   #attachment: Attachment | null = null;
+  /** The claim that the box ran under when we attached. */
+  #attachedClaim = 0;
   #own: OwnBox | null = null;
   #busy = 0;
 
@@ -93,7 +95,8 @@ export class BoxHandle implements BoxBackend {
   }
 
   async #connect(attempt: { started: boolean }, signal?: AbortSignal): Promise<Connection> {
-    if (this.#attachment?.alive === true) return this.#attachment.connection;
+    const attachment = this.#attached();
+    if (attachment !== null) return attachment.connection;
     for (let look = 0; look < RETRIES_MAX; look++) {
       signal?.throwIfAborted();
       const connection = await this.#tryConnect(attempt, signal);
@@ -161,7 +164,7 @@ export class BoxHandle implements BoxBackend {
     if (row.owner === null && attempt.started) throw this.#overAlready(row);
     if (row.owner === null) return this.#start(row, attempt, signal);
     if (row.owner.purpose === 'remove') throw this.#gone();
-    return this.#attach(row.owner);
+    return this.#attach(row, row.owner);
   }
 
   async #start(
@@ -187,10 +190,21 @@ export class BoxHandle implements BoxBackend {
     return own.connection();
   }
 
-  async #attach(owner: BoxOwner): Promise<Connection | null> {
+  /** Whom we are attached to, if the box still runs there: its owner may live on without it. */
+  #attached(): Attachment | null {
+    if (this.#attachment?.alive === true && this.#look()?.claim.number === this.#attachedClaim) {
+      return this.#attachment;
+    }
+    this.#attachment?.[Symbol.dispose]();
+    this.#attachment = null;
+    return null;
+  }
+
+  async #attach({ claim }: BoxRow, owner: BoxOwner): Promise<Connection | null> {
     const attachment = await this.#knock(owner);
     if (attachment === null) return null;
     this.#attachment = attachment;
+    this.#attachedClaim = claim.number;
     this.#keepAlive();
     return attachment.connection;
   }
@@ -207,8 +221,7 @@ export class BoxHandle implements BoxBackend {
   }
 
   async #stopThere(owner: BoxOwner, timeoutMs: number | null): Promise<void> {
-    const attachment =
-      this.#attachment?.alive === true ? this.#attachment : await this.#knock(owner);
+    const attachment = this.#attached() ?? (await this.#knock(owner));
     if (attachment === null) return;
     await attachment.stop(timeoutMs);
     attachment[Symbol.dispose]();
