@@ -12,7 +12,12 @@ export interface ShimOrder {
 
 /** What it says when it is done starting: nothing wrong, or what was. */
 export interface ShimReport {
-  readonly error: { readonly kind: BoxliteErrorKind; readonly message: string } | null;
+  readonly error: {
+    readonly kind: BoxliteErrorKind;
+    readonly message: string;
+    /** Of its cause: which of its kind it is. */
+    readonly code: string | null;
+  } | null;
 }
 
 /** Compiled or not, it lies beside this file. */
@@ -27,5 +32,7 @@ const SHIM = fileURLToPath(
 export async function startShim(order: ShimOrder, signal?: AbortSignal): Promise<void> {
   const line = await startDetached(process.execPath, [SHIM], JSON.stringify(order), signal);
   const { error } = JSON.parse(line) as ShimReport;
-  if (error !== null) throw new BoxliteError(error.kind, error.message);
+  if (error === null) return;
+  const { kind, message, code } = error;
+  throw new BoxliteError(kind, message, code === null ? {} : { cause: { code } });
 }

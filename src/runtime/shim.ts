@@ -34,6 +34,12 @@ function report(outcome: ShimReport): void {
   process.stdout.write(`${JSON.stringify(outcome)}\n`);
 }
 
+function codeOf(error: unknown): string | null {
+  const cause = error instanceof Error ? error.cause : null;
+  const { code } = (cause ?? {}) as { code?: unknown };
+  return typeof code === 'string' ? code : null;
+}
+
 process.title = 'boxlite-shim';
 // Whoever started us stops listening as soon as we have said that we are ready.
 process.stdout.on('error', () => undefined);
@@ -41,6 +47,6 @@ try {
   await own(JSON.parse(await text(process.stdin)) as ShimOrder);
 } catch (error) {
   const kind = BoxliteError.is(error) ? error.kind : 'Internal';
-  report({ error: { kind, message: messageOf(error) } });
+  report({ error: { kind, message: messageOf(error), code: codeOf(error) } });
   process.exitCode = 1;
 }

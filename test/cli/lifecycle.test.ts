@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { CommandLine } from './program.ts';
+
+const BASE = 'builtin:base';
+
+describe('boxlite', () => {
+  it('makes a box that lasts, and works on it until it is removed', async () => {
+    await using cli = new CommandLine();
+    const id = await cli.say(
+      'create',
+      '--name',
+      'web',
+      '-l',
+      'tier=front',
+      '-e',
+      'NAME=world',
+      BASE,
+    );
+    assert.equal(await cli.say('ls', '-q'), '');
+    assert.equal(await cli.say('ls', '-aq'), id);
+    assert.equal(await cli.say('start', 'web'), 'web');
+    assert.match(await cli.say('ps'), new RegExp(`^ID .*\\n${id} +web +builtin:base +running`));
+
+    assert.equal(await cli.say('exec', 'web', '--', 'sh', '-c', 'echo hello $NAME'), 'hello world');
+    const failed = await cli.run([
+      'exec',
+      id,
+      'sh',
+      '-c',
+      'echo no >&2; echo kept > /file; exit 3',
+    ]);
+    assert.deepEqual(failed, { status: 3, stdout: '', stderr: 'no\n' });
+    const fed = await cli.run(['exec', '-i', '-w', '/tmp', id, 'sh', '-c', 'pwd; cat'], 'input');
+    assert.equal(fed.stdout, '/tmp\ninput');
+    assert.equal((await cli.run(['exec', 'web', 'no-such-program'])).status, 127);
+
+    const [info] = JSON.parse(await cli.say('inspect', 'web'));
+    assert.deepEqual(
+      [info.id, info.name, info.status, info.labels],
+      [id, 'web', 'running', { tier: 'front' }],
+    );
+    const [stats] = JSON.parse(await cli.say('stats', '--no-stream', '--format', 'json'));
+    assert.equal(stats.id, id);
+    assert.ok(stats.memoryBytes > 1024 * 1024);
+    assert.equal(stats.commandsRunTotal, 4);
+
+    const refused = await cli.run(['rm', 'web']);
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /^boxlite: .*force\n$/);
+    assert.equal(await cli.say('stop', '-t', '5', 'web'), 'web');
+    const stopped = await cli.run(['exec', 'web', 'true']);
+    assert.equal(stopped.status, 125);
+    assert.match(stopped.stderr, /^boxlite: .*boxlite start"\n$/);
+    await cli.say('start', 'web');
+    assert.equal(await cli.say('exec', 'web', 'cat', '/file'), 'kept');
+    assert.equal(await cli.say('rm', '-f', 'web'), 'web');
+    assert.equal(await cli.say('ls', '-aq'), '');
+    assert.deepEqual(readdirSync(join(cli.home, 'boxes')), []);
+  });
+
+  it('leaves a box running with run -d, which ends with its command', async () => {
+    await using cli = new CommandLine();
+    const script = 'echo started; until [ -e /stop ]; do sleep 0.05; done; echo over >&2; exit 4';
+    const id = await cli.say('run', '-d', '--name', 'job', BASE, '--', 'sh', '-c', script);
+    const following = cli.run(['logs', '-f', 'job']);
+    await cli.say('exec', 'job', 'touch', '/stop');
+    assert.deepEqual(await following, { status: 0, stdout: 'started\n', stderr: 'over\n' });
+    const [info] = JSON.parse(await cli.say('ls', '-a', '--format', 'json'));
+    assert.deepEqual([info.id, info.status, info.exitReason], [id, 'stopped', 'exit code 4']);
+    assert.equal(await cli.say('logs', 'job'), 'started');
+  });
+
+  it('says that a command cannot be run, and keeps no box of it', async () => {
+    await using cli = new CommandLine();
+    const { status, stdout, stderr } = await cli.run(['run', '-d', BASE, 'no-such-program']);
+    assert.deepEqual([status, stdout], [127, '']);
+    assert.match(stderr, /^boxlite: Cannot run "no-such-program": it was not found.*\n$/);
+    assert.equal(await cli.say('ls', '-aq'), '');
+  });
+
+  it('finds boxes by label and status', async () => {
+    await using cli = new CommandLine();
+    const front = await cli.say('create', '-l', 'tier=front', BASE);
+    const back = await cli.say('create', '-l', 'tier=back', '-l', 'env=a=b', BASE);
+    assert.equal(await cli.say('ls', '-aq'), `${back}\n${front}`);
+    assert.equal(await cli.say('ls', '-aq', '--filter', 'label=tier=front'), front);
+    assert.equal(await cli.say('ls', '-aq', '--filter', 'label=env=a=b'), back);
+    assert.equal(await cli.say('ls', '-q', '--filter', 'status=configured'), `${back}\n${front}`);
+    assert.equal(await cli.say('ls', '-aq', '--filter', 'label=tier=none'), '');
+  });
+
+  it('does what it can with several boxes, and fails if it could not do all', async () => {
+    await using cli = new CommandLine();
+    const id = await cli.say('create', BASE);
+    for (const command of ['start', 'stop', 'rm']) {
+      const { status, stdout, stderr } = await cli.run([command, 'nobody', id]);
+      assert.deepEqual([command, status, stdout], [command, 1, `${id}\n`]);
+      assert.match(stderr, /^boxlite: There is no box "nobody".*\n$/);
+    }
+    const { status, stdout } = await cli.run(['inspect', 'nobody']);
+    assert.deepEqual([status, JSON.parse(stdout)], [1, []]);
+  });
+
+  it('refuses what makes no sense with status 2, and what is not there with 125', async () => {
+    await using cli = new CommandLine();
+    const cases: [string[], number, RegExp][] = [
+      [['start'], 2, /name a box/],
+      [['exec', 'web'], 2, /name a command/],
+      [['stop', '-t', 'soon', 'web'], 2, /whole number/],
+      [['ls', '--filter', 'colour=red'], 2, /--filter/],
+      [['ls', '--format', 'xml'], 2, /table or json/],
+      [['create', '--rm', BASE], 2, /autoRemove/],
+      [['create', '--name', '-', BASE], 2, /name/],
+      [['exec', 'nobody', 'true'], 125, /no box "nobody"/],
+      [['logs', 'nobody'], 125, /no box "nobody"/],
+    ];
+    for (const [args, status, message] of cases) {
+      const outcome = await cli.run(args);
+      assert.deepEqual([args, outcome.status], [args, status]);
+      assert.match(outcome.stderr, message);
+    }
+  });
+
+  it('shows stats of nothing when nothing runs', async () => {
+    await using cli = new CommandLine();
+    assert.match(await cli.say('stats', '--no-stream'), /^ID +NAME +CPU +MEMORY[^\n]*$/);
+  });
+});
