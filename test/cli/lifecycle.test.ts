@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { CommandLine } from './program.ts';
+import { CommandLine } from './command-line.ts';
 
 const BASE = 'builtin:base';
 

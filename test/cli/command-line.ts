@@ -1,0 +1,53 @@
+/** The command line as people use it: a process of its own for every command. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { BoxliteRuntime } from '../../src/index.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../src/cli/boxlite.ts', import.meta.url));
+
+/** What a command said, and how it ended. */
+export interface Outcome {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A home with the command line that works in it. Disposing of it removes every box. */
+export class CommandLine implements AsyncDisposable {
+  readonly home = mkdtempSync(join(tmpdir(), 'boxlite-cli-'));
+
+  async run(args: readonly string[], input = ''): Promise<Outcome> {
+    const child = spawn(process.execPath, [PROGRAM, ...args], {
+      env: { ...process.env, BOXLITE_HOME: this.home },
+      stdio: 'pipe',
+    });
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(input);
+    const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+    const [stdout, stderr, status] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      ended,
+    ]);
+    return { status, stdout, stderr };
+  }
+
+  /** The output of a command that must succeed, without its last newline. */
+  async say(...args: string[]): Promise<string> {
+    const { status, stdout, stderr } = await this.run(args);
+    if (status === 0) return stdout.trimEnd();
+    throw new Error(`boxlite ${args.join(' ')}: status ${status}\n${stderr}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    {
+      await using runtime = new BoxliteRuntime({ homeDir: this.home });
+      for (const { id } of await runtime.listInfo()) await runtime.remove(id, true);
+    }
+    rmSync(this.home, { recursive: true, force: true });
+  }
+}
