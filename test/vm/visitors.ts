@@ -1,6 +1,7 @@
 /** Other programs on the home of a test, which do what the test says. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { BoxliteRuntime, EngineName, LiteBox } from '../../src/index.ts';
 import { inTime } from './polling.ts';
@@ -8,6 +9,12 @@ import { inTime } from './polling.ts';
 const PROGRAM = fileURLToPath(new URL('programs/visitor.ts', import.meta.url));
 /** Several boots one after the other, on a busy machine. */
 const WORK_MS = 120_000;
+
+/** Those that run: a test that fails leaves them. */
+const visitors = new Set<Visitor>();
+after(async () => {
+  for (const visitor of visitors) await visitor.kill();
+});
 
 /** What a function that is sent to a visitor finds there. */
 export interface Visit {
@@ -42,12 +49,13 @@ export class Visitor implements AsyncDisposable {
   private constructor(child: ChildProcess) {
     this.#child = child;
     this.pid = child.pid ?? 0;
-    this.#ended = once(child, 'close');
+    visitors.add(this);
+    this.#ended = once(child, 'exit').finally(() => visitors.delete(this));
     child.stderr?.on('data', (chunk) => {
       this.#stderr += String(chunk);
     });
     child.on('message', (said: VisitorReport) => this.#settle(said));
-    child.once('close', () => {
+    child.once('exit', () => {
       for (const { reject } of this.#waiting.values()) {
         reject(new Error(`the program has ended: ${this.#stderr}`));
       }
