@@ -62,8 +62,9 @@ export async function findQemu(arch: Architecture, path: string, run: RunCommand
         `qemu-system-${arch === 'x64' ? 'x86' : 'arm'}; macOS: brew install qemu)`,
     );
   }
-  const [version, libraries, modules] = await Promise.all([
+  const [version, objects, libraries, modules] = await Promise.all([
     run(executable, ['--version']),
+    run(executable, ['-object', 'help']),
     sharedLibraries(executable, run),
     emulatorModules(arch),
   ]);
@@ -71,6 +72,7 @@ export async function findQemu(arch: Architecture, path: string, run: RunCommand
     executable,
     version: /version (\S+)/.exec(version.stdout)?.[1] ?? 'unknown',
     libraries: [executable, ...libraries, ...modules, ...(await existing(QEMU_DATA))],
+    memfd: objects.stdout.includes('memory-backend-memfd'),
   };
 }
 
@@ -93,5 +95,6 @@ export async function umlVmm(kernel: Kernel, run: RunCommand): Promise<Vmm> {
     executable: kernel.path,
     version: kernel.version,
     libraries: [...libraries, ...late],
+    memfd: false,
   };
 }

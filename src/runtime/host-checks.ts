@@ -74,11 +74,14 @@ export async function fileIdentity(path: string): Promise<string> {
   return `${path}:${size}:${mtimeMs}`;
 }
 
+/** Part of every key: raise it when more is found out about an engine than before. */
+const RECIPE = 2;
+
 /** A key that changes with its parts and when the host reboots, which may bring other settings. */
 export async function verdictKey(parts: readonly string[]): Promise<string> {
   // macOS has no such file; its hypervisor does not change with a reboot either.
   const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
   return createHash('sha256')
-    .update(JSON.stringify([boot.trim(), ...parts]))
+    .update(JSON.stringify([RECIPE, boot.trim(), ...parts]))
     .digest('hex');
 }

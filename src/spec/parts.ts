@@ -61,6 +61,8 @@ export interface Vmm {
   readonly version: string;
   /** Every file it opens that is not the box's: shared libraries, modules, firmware. */
   readonly libraries: readonly string[];
+  /** Whether it can keep a guest's memory in a memfd, as QEMU on Linux does. */
+  readonly memfd: boolean;
 }
 
 /** All that decides how a VM is started: the input of an engine's plan. */

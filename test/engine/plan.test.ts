@@ -23,7 +23,7 @@ function plan(engine: EngineName, changes: Partial<Machine> = {}): LaunchPlan {
   return engines[engine].plan({
     engine,
     kernel: kernel({ flavor, seccomp: engine === 'uml' }),
-    vmm: { executable: '/usr/bin/vmm', version: '1', libraries: ['/lib/libc.so'] },
+    vmm: { executable: '/usr/bin/vmm', version: '1', libraries: ['/lib/libc.so'], memfd: true },
     initramfs: '/home/someone/initramfs',
     preload: null,
     cpus: 2,
@@ -91,6 +91,15 @@ describe('planQemu()', () => {
     assert.equal(after(plan('hvf'), '-accel'), 'hvf');
     assert.equal(after(plan('kvm'), '-cpu'), 'host');
     assert.match(after(plan('tcg'), '-cpu') ?? '', /popcnt/);
+  });
+
+  it('keeps emulated memory in small pages where QEMU can', () => {
+    const { args } = plan('tcg', { memoryMib: 300 });
+    assert.match(args.join(' '), /memory-backend=memory .*memory-backend-memfd,.*size=300M/);
+    const vmm = { executable: '/usr/bin/vmm', version: '1', libraries: [], memfd: false };
+    for (const other of [plan('kvm'), plan('tcg', { vmm })]) {
+      assert.doesNotMatch(other.args.join(' '), /memory-backend/);
+    }
   });
 
   it('gives /dev/kvm to kvm alone', () => {
