@@ -1,7 +1,7 @@
 /** gVisor's `runsc`, on the same busybox: the peer that needs no hardware virtualisation either. */
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { programPath } from '../src/base/env.ts';
 import { findProgram } from '../src/engine/vmm.ts';
@@ -37,7 +37,7 @@ export class Runsc {
     const program = await findProgram('runsc', programPath());
     const busybox = await findProgram('busybox', programPath());
     if (program === null || busybox === null) return null;
-    const folder = join(scratch, 'runsc');
+    const folder = await mkdtemp(join(scratch, 'runsc-'));
     const bin = join(folder, 'rootfs', 'bin');
     await mkdir(bin, { recursive: true });
     await copyFile(busybox, join(bin, 'busybox'));
