@@ -2,6 +2,9 @@ import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import type { Execution } from '../index.ts';
 
+/** 128 and the number of SIGPIPE. */
+const BROKEN_PIPE = 141;
+
 /** Copies a command's outputs to ours, and our input to it if asked to. Resolves when the outputs end. */
 export async function connectStreams(execution: Execution, interactive: boolean): Promise<void> {
   if (interactive) void copyInput(process.stdin, execution);
@@ -16,11 +19,19 @@ async function copyOutput(
   to: Writable,
 ): Promise<void> {
   if (from === undefined) return;
-  for await (const piece of from) {
-    // A reader that has gone, such as `head`, must not keep the command from ending.
-    if (to.destroyed) continue;
-    if (!to.write(piece)) await Promise.race([once(to, 'drain'), once(to, 'close')]);
-  }
+  // A reader that has gone, such as `head`, must not keep the command from ending.
+  for await (const piece of from) await writeTo(to, piece);
+}
+
+/** Writes as fast as the reader reads; to one that has gone, nothing. */
+export async function writeTo(to: Writable, piece: string | Uint8Array): Promise<void> {
+  if (to.destroyed) return;
+  if (!to.write(piece)) await Promise.race([once(to, 'drain'), once(to, 'close')]);
+}
+
+/** For a command that only shows something: it ends, as by SIGPIPE, when nobody reads it any more. */
+export function endWhenUnread(): void {
+  process.stdout.once('error', () => process.exit(BROKEN_PIPE));
 }
 
 async function copyInput(from: Readable, execution: Execution): Promise<void> {

@@ -157,6 +157,7 @@ export class BoxHandle implements BoxBackend {
   ): Promise<Connection | null> {
     const own = await this.#owner.get(this.id.asStr(), signal);
     if (own !== null) {
+      attempt.started = true;
       return this.#hold(own);
     }
     const row = this.#look();
