@@ -9,6 +9,9 @@ import type { LogEntry } from '../spec/info.ts';
 /** Far above the longest line a command's output comes in, escaped. */
 export const LOG_FILE_BYTES_MAX = 8 * 1024 * 1024;
 
+/** A line more than this must wait until those before it are written. */
+const PENDING_BYTES_MAX = 64 * 1024;
+
 /** Where the log of a box with this folder is. */
 export function logFiles(boxDir: string): { readonly current: string; readonly older: string } {
   const current = join(boxDir, 'main.log');
@@ -22,7 +25,10 @@ export class MainLog implements AsyncDisposable {
   #file: FileHandle;
   #size = 0;
   #closed = false;
-  #written: Promise<void> = Promise.resolve();
+  #pending: Uint8Array[] = [];
+  #pendingBytes = 0;
+  /** Until nothing is pending. */
+  #writing: Promise<void> | null = null;
 
   private constructor(files: ReturnType<typeof logFiles>, bytesMax: number, file: FileHandle) {
     this.#files = files;
@@ -41,22 +47,50 @@ export class MainLog implements AsyncDisposable {
     return log;
   }
 
-  /** Resolves when the line is written, or has turned out not to be writable. */
-  append(source: LogEntry['source'], line: string): Promise<void> {
+  /** Resolves when there is room for another line. A line that cannot be written is lost. */
+  async append(source: LogEntry['source'], line: string): Promise<void> {
+    if (this.#closed) return;
     const bytes = Buffer.from(`${JSON.stringify({ time: new Date(), source, line })}\n`);
+    this.#pending.push(bytes);
+    this.#pendingBytes += bytes.length;
     // A full disk must not stop the program whose output this is.
-    this.#written = this.#written.then(() => this.#write(bytes)).catch(() => undefined);
-    return this.#written;
+    this.#writing ??= this.#writePending().catch(() => undefined);
+    if (this.#pendingBytes > PENDING_BYTES_MAX) await this.#writing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#written;
+    await this.#writing;
     this.#closed = true;
+    // A write that somebody who is still printing has begun meanwhile.
+    await this.#writing;
     await this.#file.close();
   }
 
+  async #writePending(): Promise<void> {
+    try {
+      while (this.#pending.length > 0 && !this.#closed) await this.#write(this.#takePending());
+    } finally {
+      this.#pending = [];
+      this.#pendingBytes = 0;
+      this.#writing = null;
+    }
+  }
+
+  /** As many lines as go into the file, and one at least. */
+  #takePending(): Uint8Array {
+    let size = this.#size;
+    const over = this.#pending.findIndex((line) => {
+      size += line.length;
+      return size > this.#bytesMax;
+    });
+    const bytes = Buffer.concat(
+      this.#pending.splice(0, over < 0 ? this.#pending.length : Math.max(over, 1)),
+    );
+    this.#pendingBytes -= bytes.length;
+    return bytes;
+  }
+
   async #write(bytes: Uint8Array): Promise<void> {
-    if (this.#closed) return;
     if (this.#size + bytes.length > this.#bytesMax && this.#size > 0) await this.#rotate();
     this.#size += bytes.length;
     await this.#file.appendFile(bytes);

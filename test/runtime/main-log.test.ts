@@ -38,8 +38,10 @@ describe('MainLog', () => {
 
   it('takes twice its bound at most, and keeps the newest lines', async () => {
     using folder = new Folder();
-    await using log = await MainLog.open(folder.path, 1_000);
-    for (let i = 0; i < 200; i++) await log.append('stdout', String(i));
+    {
+      await using log = await MainLog.open(folder.path, 1_000);
+      for (let i = 0; i < 200; i++) await log.append('stdout', String(i));
+    }
     const { current, older } = logFiles(folder.path);
     assert.ok(statSync(current).size <= 1_000);
     assert.ok(statSync(older).size <= 1_000);
