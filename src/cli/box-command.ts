@@ -2,7 +2,7 @@
 import { environmentVariable } from '../base/env.ts';
 import { BoxCommand, type ExecResult, type LiteBox } from '../index.ts';
 import { environmentPairs, wholeNumber } from './arguments.ts';
-import { connectStreams, forwardSignals } from './streams.ts';
+import { BROKEN_PIPE, connectStreams, forwardSignals } from './streams.ts';
 
 /** Exit statuses, as Docker and timeout(1) have them. */
 const TIMED_OUT = 124;
@@ -39,11 +39,21 @@ export async function runInBox(
 ): Promise<number> {
   const execution = await box.run(command);
   const stopForwarding = forwardSignals(execution);
+  let unread = false;
+  // What SIGPIPE does to a program on this side of the wire.
+  process.stdout.once('error', () => {
+    unread = true;
+    void execution.kill();
+  });
   try {
-    await connectStreams(execution, interactive);
-    return exitStatus(await execution.wait());
+    // Waiting ends the input that nobody passes on; a command may read it before it ends its output.
+    const streams = connectStreams(execution, interactive);
+    const [result] = await Promise.all([execution.wait(), streams]);
+    return unread ? BROKEN_PIPE : exitStatus(result);
   } finally {
     stopForwarding();
+    // Nobody wants the rest of it, and it may never end.
+    if (interactive) process.stdin.destroy();
   }
 }
 

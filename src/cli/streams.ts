@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import type { Execution } from '../index.ts';
 
-/** 128 and the number of SIGPIPE. */
-const BROKEN_PIPE = 141;
+/** Exit status when nobody reads our output any more: 128 and the number of SIGPIPE. */
+export const BROKEN_PIPE = 141;
 
 /** Copies a command's outputs to ours, and our input to it if asked to. Resolves when the outputs end. */
 export async function connectStreams(execution: Execution, interactive: boolean): Promise<void> {
@@ -19,14 +19,16 @@ async function copyOutput(
   to: Writable,
 ): Promise<void> {
   if (from === undefined) return;
-  // A reader that has gone, such as `head`, must not keep the command from ending.
+  // A reader that has gone must not keep the command from ending.
   for await (const piece of from) await writeTo(to, piece);
 }
 
 /** Writes as fast as the reader reads; to one that has gone, nothing. */
 export async function writeTo(to: Writable, piece: string | Uint8Array): Promise<void> {
   if (to.destroyed) return;
-  if (!to.write(piece)) await Promise.race([once(to, 'drain'), once(to, 'close')]);
+  if (to.write(piece)) return;
+  // That the reader has gone is no failure of this write.
+  await Promise.race([once(to, 'drain'), once(to, 'close')]).catch(() => undefined);
 }
 
 /** For a command that only shows something: it ends, as by SIGPIPE, when nobody reads it any more. */

@@ -1,53 +1,60 @@
-/** The command line as people use it: a process of its own for every command. */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+/** The command line as its users run it: a program of its own, in a home of its own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { BoxliteRuntime } from '../../src/index.ts';
+import { folders } from '../vm/fixture.ts';
+import { inTime } from '../vm/polling.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../src/cli/boxlite.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../src/cli/boxlite.ts', import.meta.url));
+/** For a program that boots a box, on a busy machine. */
+const PROGRAM_MS = 120_000;
 
-/** What a command said, and how it ended. */
-export interface Outcome {
+export const home = join(folders.homes, 'cli');
+mkdirSync(home);
+
+export interface ProgramOptions {
+  /** Written to its standard input, which is then closed. Null leaves it open. Default: empty. */
+  readonly input?: string | null;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** A finished program. */
+export interface Ended {
   readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** A home with the command line that works in it. Disposing of it removes every box. */
-export class CommandLine implements AsyncDisposable {
-  readonly home = mkdtempSync(join(tmpdir(), 'boxlite-cli-'));
+/** Starts `boxlite ARGS...`. */
+export function start(args: readonly string[], options: ProgramOptions = {}): ChildProcess {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { ...process.env, BOXLITE_HOME: home, ...options.env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  // A program may end without reading its input.
+  child.stdin?.on('error', () => undefined);
+  if (options.input !== null) child.stdin?.end(options.input ?? '');
+  return child;
+}
 
-  async run(args: readonly string[], input = ''): Promise<Outcome> {
-    const child = spawn(process.execPath, [PROGRAM, ...args], {
-      env: { ...process.env, BOXLITE_HOME: this.home },
-      stdio: 'pipe',
-    });
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(input);
-    const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
-    const [stdout, stderr, status] = await Promise.all([
-      text(child.stdout),
-      text(child.stderr),
-      ended,
-    ]);
-    return { status, stdout, stderr };
-  }
+/** How it ended. */
+export function exited(child: ChildProcess): Promise<Pick<Ended, 'status' | 'signal'>> {
+  const ended = new Promise<Pick<Ended, 'status' | 'signal'>>((resolve) => {
+    child.once('exit', (status, signal) => resolve({ status, signal }));
+  });
+  return inTime(child.spawnargs.slice(2).join(' '), ended, PROGRAM_MS).finally(() => {
+    child.kill('SIGKILL');
+  });
+}
 
-  /** The output of a command that must succeed, without its last newline. */
-  async say(...args: string[]): Promise<string> {
-    const { status, stdout, stderr } = await this.run(args);
-    if (status === 0) return stdout.trimEnd();
-    throw new Error(`boxlite ${args.join(' ')}: status ${status}\n${stderr}`);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    {
-      await using runtime = new BoxliteRuntime({ homeDir: this.home });
-      for (const { id } of await runtime.listInfo()) await runtime.remove(id, true);
-    }
-    rmSync(this.home, { recursive: true, force: true });
-  }
+/** Runs `boxlite ARGS...` to its end. */
+export async function boxlite(args: readonly string[], options?: ProgramOptions): Promise<Ended> {
+  const child = start(args, options);
+  const { stdout, stderr } = child;
+  if (stdout === null || stderr === null) throw new Error('no pipes');
+  const [exit, out, err] = await Promise.all([exited(child), text(stdout), text(stderr)]);
+  return { ...exit, stdout: out, stderr: err };
 }
