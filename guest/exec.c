@@ -43,6 +43,9 @@ struct exec {
     pid_t pid;
     int reaped;
     int status;
+    /* The host has asked the tree to end and will kill what does not: until then the stream stays open. */
+    int kill_follows;
+    struct process_list tree;
     int tty;
     int large_pipe;
     /* Input the process has not taken: queue[queue_start..queue_end). */
@@ -203,6 +206,12 @@ static void close_output(struct source *source)
     source->fd = -1;
 }
 
+/* Whether there is nothing more to say about it. */
+static int is_over(const struct exec *exec)
+{
+    return exec->reaped && exec->out.fd < 0 && !exec->kill_follows;
+}
+
 static void output_ended(struct exec *exec, struct source *source)
 {
     if (source == &exec->err) {
@@ -215,12 +224,12 @@ static void output_ended(struct exec *exec, struct source *source)
     if (exec->tty)
         close_input(exec);
     close_output(source);
-    wire_send(&agent.wire, FRAME_END, exec->main.id, exec->reaped ? FLAG_FINAL : 0, NULL, 0);
+    wire_send(&agent.wire, FRAME_END, exec->main.id, is_over(exec) ? FLAG_FINAL : 0, NULL, 0);
 }
 
 static void free_if_over(struct exec *exec)
 {
-    if (!exec->reaped || exec->out.fd >= 0)
+    if (!is_over(exec))
         return;
     if (exec->main.id != 0) {
         streams_remove(&agent.streams, &exec->main);
@@ -233,6 +242,7 @@ static void free_if_over(struct exec *exec)
     while (*at != exec)
         at = &(*at)->next;
     *at = exec->next;
+    process_list_clear(&exec->tree);
     free(exec);
 }
 
@@ -284,7 +294,7 @@ static void window_grew(struct stream *stream)
 static void send_exit(struct exec *exec)
 {
     int signaled = WIFSIGNALED(exec->status);
-    uint8_t flags = exec->out.fd < 0 ? FLAG_FINAL : 0;
+    uint8_t flags = is_over(exec) ? FLAG_FINAL : 0;
     wire_send_json(&agent.wire, FRAME_CONTROL, exec->main.id, flags, "{\"exit\":{\"%s\":%d}}",
                    signaled ? "signal" : "code", signaled ? WTERMSIG(exec->status) : WEXITSTATUS(exec->status));
 }
@@ -306,7 +316,18 @@ static void signal_all(struct exec *exec, int signal)
     for (struct exec *other = execs; other != NULL; other = other->next)
         if (other != exec && other->pid == exec->pid && !other->reaped)
             return;
-    signal_tree(exec->pid, exec->reaped, signal);
+    signal_tree(exec->pid, exec->reaped, signal, &exec->tree);
+}
+
+/* Anything but SIGKILL asks nicely. */
+static void end_tree(struct exec *exec, int signal)
+{
+    signal_all(exec, signal);
+    exec->kill_follows = signal != SIGKILL;
+    if (is_over(exec)) {
+        wire_send_json(&agent.wire, FRAME_CONTROL, exec->main.id, FLAG_FINAL, "{}");
+        free_if_over(exec);
+    }
 }
 
 static void message_arrived(struct stream *stream, const struct json *message)
@@ -317,10 +338,10 @@ static void message_arrived(struct stream *stream, const struct json *message)
     const struct json *size = json_get(message, "resize");
     if (signal > 0 && signal <= SIGRTMAX && !exec->reaped)
         kill(exec->pid, (int)signal);
-    if (tree > 0 && tree <= SIGRTMAX)
-        signal_all(exec, (int)tree);
     if (size != NULL)
         resize(exec, size);
+    if (tree > 0 && tree <= SIGRTMAX)
+        end_tree(exec, (int)tree);
 }
 
 /* The host gave the command up: nothing of it may go on. */
@@ -336,6 +357,7 @@ static void given_up(struct stream *stream)
     stream->id = 0;
     close_input(exec);
     signal_all(exec, SIGKILL);
+    exec->kill_follows = 0;
     if (exec->out.fd >= 0)
         close_output(&exec->out);
     free_if_over(exec);

@@ -20,16 +20,24 @@ struct entry {
     pid_t pid;
     pid_t parent;
     pid_t session;
+    unsigned long long start;
 };
 
-/* The processes a signal is for. Pages of it that are not used cost nothing. */
+/* What /proc has shown last. Pages of it that are not used cost nothing. */
+static struct entry entries[PROCESSES_MAX];
+static size_t entry_count;
+
+/* The processes a signal is for. */
 static struct {
     unsigned char has[PIDS_MAX / 8];
     pid_t pids[PROCESSES_MAX];
     size_t count;
 } tree;
 
-/* Reads "pid (name) state ppid pgrp session": the name may hold anything, so it is skipped from its last bracket. */
+/* proc(5): after "pid (name)" come state, ppid, pgrp and session, and starttime is the 22nd. The name may hold anything, so
+ * it is skipped from its last bracket. */
+#define STAT_FORMAT " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu"
+
 static int read_entry(const char *pid, struct entry *entry)
 {
     char path[64];
@@ -46,21 +54,20 @@ static int read_entry(const char *pid, struct entry *entry)
     const char *after = strrchr(text, ')');
     char state;
     entry->pid = (pid_t)atoi(pid);
-    return after != NULL && sscanf(after + 1, " %c %d %*d %d", &state, &entry->parent, &entry->session) == 3 &&
-           state != 'Z';
+    return after != NULL &&
+           sscanf(after + 1, STAT_FORMAT, &state, &entry->parent, &entry->session, &entry->start) == 4 && state != 'Z';
 }
 
-static size_t list_processes(struct entry *entries, size_t capacity)
+static void list_processes(void)
 {
     DIR *directory = opendir("/proc");
-    size_t count = 0;
     struct dirent *found;
-    while (directory != NULL && count < capacity && (found = readdir(directory)) != NULL)
-        if (found->d_name[0] >= '1' && found->d_name[0] <= '9' && read_entry(found->d_name, &entries[count]))
-            count++;
+    entry_count = 0;
+    while (directory != NULL && entry_count < PROCESSES_MAX && (found = readdir(directory)) != NULL)
+        if (found->d_name[0] >= '1' && found->d_name[0] <= '9' && read_entry(found->d_name, &entries[entry_count]))
+            entry_count++;
     if (directory != NULL)
         closedir(directory);
-    return count;
 }
 
 static int in_tree(pid_t pid)
@@ -82,22 +89,46 @@ static void forget_tree(void)
         tree.has[tree.pids[--tree.count] / 8] = 0;
 }
 
-/* Adds everything that descends from the tree's processes or is in the session, as /proc shows it now. */
-static void add_relatives(pid_t session)
+static int is_known(const struct process_list *list, const struct entry *entry)
 {
-    static struct entry entries[PROCESSES_MAX];
-    size_t count = list_processes(entries, PROCESSES_MAX);
+    for (size_t i = 0; i < list->count; i++)
+        if (list->known[i].pid == entry->pid && list->known[i].start == entry->start)
+            return 1;
+    return 0;
+}
+
+/* Adds everything that is known already, descends from the tree's processes or is in the session, as /proc shows it
+ * now. */
+static void add_relatives(pid_t session, const struct process_list *known)
+{
     size_t before;
+    list_processes();
     /* A child may be listed before its parent. */
     do {
         before = tree.count;
-        for (size_t i = 0; i < count; i++)
-            if (entries[i].session == session || in_tree(entries[i].parent))
+        for (size_t i = 0; i < entry_count; i++)
+            if (entries[i].session == session || in_tree(entries[i].parent) || is_known(known, &entries[i]))
                 add_to_tree(entries[i].pid);
     } while (tree.count > before);
 }
 
-void signal_tree(pid_t root, int root_is_gone, int signal)
+void process_list_clear(struct process_list *list)
+{
+    free(list->known);
+    *list = (struct process_list){0};
+}
+
+/* Without memory for it the list stays empty, and who has lost his parents is not found again. */
+static void remember_tree(struct process_list *list)
+{
+    process_list_clear(list);
+    list->known = calloc(tree.count, sizeof *list->known);
+    for (size_t i = 0; i < entry_count && list->known != NULL && list->count < tree.count; i++)
+        if (in_tree(entries[i].pid))
+            list->known[list->count++] = (struct known_process){entries[i].pid, entries[i].start};
+}
+
+void signal_tree(pid_t root, int root_is_gone, int signal, struct process_list *known)
 {
     static int mounted;
     size_t stopped = 0;
@@ -110,12 +141,13 @@ void signal_tree(pid_t root, int root_is_gone, int signal)
         /* What is to be killed is stopped first: the dead no longer say whose parents they were. */
         for (; signal == SIGKILL && stopped < tree.count; stopped++)
             kill(tree.pids[stopped], SIGSTOP);
-        add_relatives(root);
+        add_relatives(root, known);
         if (tree.count == before)
             break;
     }
     for (size_t i = 0; i < tree.count; i++)
         kill(tree.pids[i], signal);
+    remember_tree(known);
     forget_tree();
 }
 

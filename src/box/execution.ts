@@ -244,6 +244,7 @@ export class Execution implements AsyncDisposable {
 
   #closed(failure: BoxliteError | null): void {
     this.#finish();
+    clearTimeout(this.#timer);
     if (failure === null) this.#stdout.end();
     else this.#stdout.fail(failure);
     this.#result.reject(
@@ -255,8 +256,9 @@ export class Execution implements AsyncDisposable {
 
   #finish(): void {
     this.#exited = true;
-    // The rest of a tree whose time is up is still to be killed.
-    if (!this.#timedOut) clearTimeout(this.#timer);
+    // The rest of a tree whose time is up is still to be killed, unless the program ends first, and the box with it.
+    if (this.#timedOut) this.#timer?.unref();
+    else clearTimeout(this.#timer);
     this.#onEnd();
   }
 
