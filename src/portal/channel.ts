@@ -35,6 +35,8 @@ export interface FrameLink {
   readonly backlog: number;
   /** The guest took this many pieces from the mailbox. Absent where there is no mailbox. */
   mailboxTaken?(pieces: number): void;
+  /** The other side has answered a PING of the link's own. Absent where the link sends none. */
+  ponged?(): void;
 }
 
 /** What a channel tells its user. */
@@ -245,6 +247,7 @@ export class Channel implements FrameSink, StreamOwner {
       case 'PING':
         return this.#receivePing(payload);
       case 'PONG':
+        return this.#link.ponged?.();
       case 'DATA':
         return;
       case 'GOAWAY':

@@ -3,6 +3,7 @@ import { BoxliteError } from '../base/errors.ts';
 import type { Mailbox } from '../spec/parts.ts';
 import { Channel } from './channel.ts';
 import { SocketLink } from './link.ts';
+import { MailboxLink } from './mailbox-link.ts';
 import type { Hello, JsonObject } from './messages.ts';
 
 /** What a portal needs besides its wire. */
@@ -29,7 +30,10 @@ export class Portal {
     // Nobody may be waiting when the wire breaks.
     said.promise.catch(() => undefined);
     this.hello = said.promise;
-    const link = new SocketLink(wire, options.mailbox, () => this.channel.flush());
+    const flush = () => this.channel.flush();
+    const { mailbox } = options;
+    const link =
+      mailbox === null ? new SocketLink(wire, flush) : new MailboxLink(wire, mailbox, flush);
     this.channel = new Channel({
       role: 'host',
       link,

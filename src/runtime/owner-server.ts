@@ -68,7 +68,7 @@ class Client {
 
   constructor(socket: Socket, find: FindBox) {
     this.#find = find;
-    const link = new SocketLink(socket, null, () => this.#channel.flush());
+    const link = new SocketLink(socket, () => this.#channel.flush());
     this.#channel = new Channel({
       role: 'guest',
       link,

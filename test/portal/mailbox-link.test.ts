@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { Duplex } from 'node:stream';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { MailboxLink } from '../../src/portal/mailbox-link.ts';
+import { frameFlags, frameRules, HEADER_BYTES } from '../../src/portal/messages.ts';
+import type { Mailbox } from '../../src/spec/parts.ts';
+
+/** A terminal's buffer in the guest. */
+const TERMINAL_BYTES = 4096;
+
+/** A mailbox of `places` pieces. */
+class TestMailbox implements Mailbox {
+  readonly descriptor = -1;
+  readonly pieces: Uint8Array[] = [];
+  readonly #places: number;
+
+  constructor(places: number) {
+    this.#places = places;
+  }
+  get roomy() {
+    return this.pieces.length < this.#places;
+  }
+  put(payload: Uint8Array) {
+    if (!this.roomy) return null;
+    this.pieces.push(payload);
+    return { offset: 0, length: payload.length };
+  }
+  taken(count: number) {
+    this.pieces.splice(0, count);
+  }
+  [Symbol.dispose]() {}
+}
+
+/** A line whose other end reads when it is told to. */
+class TestLine extends Duplex {
+  unread: Buffer = Buffer.alloc(0);
+  override _write(chunk: Buffer, _encoding: string, done: () => void) {
+    this.unread = Buffer.concat([this.unread, chunk]);
+    done();
+  }
+  override _read() {}
+}
+
+const frames = fc.array(
+  fc.record({
+    name: fc.constantFrom('DATA' as const, 'CONTROL' as const, 'WINDOW' as const, 'OPEN' as const),
+    size: fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 0, max: 20_000 })),
+  }),
+  { maxLength: 200 },
+);
+
+describe('MailboxLink', () => {
+  it('delivers every frame in order, and never fills the terminal', () => {
+    fc.assert(
+      fc.property(frames, fc.integer({ min: 1, max: 4 }), fc.nat(), (list, places, seed) => {
+        const line = new TestLine();
+        const mailbox = new TestMailbox(places);
+        const link = new MailboxLink(line, mailbox, () => undefined);
+        const seen: string[] = [];
+        let pings = 0;
+        let random = seed;
+        const read = () => {
+          // The agent takes some of what is there; frames are cut anywhere, so they are parsed by hand here.
+          const bytes = line.unread;
+          let at = 0;
+          while (bytes.length - at >= HEADER_BYTES) {
+            const length = bytes.readUInt32LE(at + 4);
+            if (bytes.length - at < HEADER_BYTES + length) break;
+            const type = bytes[at + 8];
+            const name =
+              Object.entries(frameRules).find(([, rule]) => rule.type === type)?.[0] ?? '';
+            const placed = ((bytes[at + 9] ?? 0) & frameFlags.MAILBOX) !== 0;
+            if (name === 'PING') pings++;
+            else seen.push(`${name} ${placed ? mailbox.pieces[0]?.length : length}`);
+            at += HEADER_BYTES + length;
+            line.unread = bytes.subarray(at);
+            if (placed) link.mailboxTaken(1);
+            if (name === 'PING') link.ponged();
+            if (line.unread !== bytes.subarray(at)) return read();
+          }
+        };
+        for (const { name, size } of list) {
+          const length = name === 'WINDOW' ? 4 : size;
+          link.send(name, 1, 0, new Uint8Array(length));
+          assert.ok(line.unread.length < TERMINAL_BYTES, `${line.unread.length} bytes wait`);
+          random = (random * 1103515245 + 12345) % 2 ** 31;
+          if (random % 3 === 0) read();
+        }
+        for (let i = 0; i < list.length + 10; i++) read();
+        assert.deepEqual(
+          seen,
+          list.map(({ name, size }) => `${name} ${name === 'WINDOW' ? 4 : size}`),
+        );
+        assert.equal(link.backlog, line.writableLength);
+        assert.ok(pings <= list.length);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('takes no notice of an answer to a PING it has not sent', () => {
+    const line = new TestLine();
+    const link = new MailboxLink(line, new TestMailbox(1), () => undefined);
+    for (let i = 0; i < 100; i++) link.ponged();
+    for (let i = 0; i < 500; i++) link.send('WINDOW', 1, 0, new Uint8Array(4));
+    assert.ok(line.unread.length < TERMINAL_BYTES);
+    assert.ok(link.backlog > 0);
+    assert.equal(link.writable, false);
+  });
+});
