@@ -21,6 +21,7 @@ test('every call can do without options', () => {
     overwrite: true,
     followSymlinks: false,
     includeParent: true,
+    owner: null,
     signal: null,
   });
   assert.deepEqual(parseListFilter(undefined), {
@@ -56,7 +57,7 @@ test('every call refuses what it does not know', () => {
     [
       () => parseCopyOptions({ force: true }),
       'force: unknown option, expected one of recursive, overwrite, followSymlinks,' +
-        ' includeParent, signal',
+        ' includeParent, owner, signal',
     ],
     [
       () => parseListFilter({ status: ['paused'] }),

@@ -1,7 +1,8 @@
 /** A layer's bytes as a tar archive, whatever they are packed with. */
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
+// As a whole: an old Node, which has no zstd, must get as far as being told that it is too old.
+import * as zlib from 'node:zlib';
 import { BoxliteError, messageOf, systemCode } from '../../base/errors.ts';
 import { ZstdFrames } from './zstd-frames.ts';
 
@@ -39,13 +40,13 @@ export async function decompress(
     if (isGzip(head)) {
       await pipeline(
         all,
-        createGunzip(zlibOptions),
+        zlib.createGunzip(zlibOptions),
         (chunks) => consume(released(chunks)),
         options,
       );
     } else if (isZstd(head)) {
-      const params = { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX };
-      const unpacker = createZstdDecompress({ ...zlibOptions, params });
+      const params = { [zlib.constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX };
+      const unpacker = zlib.createZstdDecompress({ ...zlibOptions, params });
       await pipeline(byFrames(all), unpacker, (chunks) => consume(released(chunks)), options);
     } else {
       await pipeline(Readable.from(all, { objectMode: false }), consume, options);
