@@ -44,6 +44,10 @@ export interface BootableImage {
   readonly config: ImageConfig;
 }
 
+/** Folders in which archives are unpacked while they are imported, and how long that can take. */
+const IMPORT_PREFIX = 'import-';
+const IMPORT_MS_MAX = 24 * 3600 * 1000;
+
 /** The images on this host. */
 export class ImageStore {
   readonly #options: ImageStoreOptions;
@@ -75,7 +79,7 @@ export class ImageStore {
     options: ImagePullOptions & { readonly reference?: string } = {},
   ): Promise<ImageInfo> {
     const reference = formatReference(parseReference(options.reference ?? nameFromPath(path)));
-    const scratchDirectory = join(this.#options.directory, `import-${randomUUID()}`);
+    const scratchDirectory = join(this.#options.directory, `${IMPORT_PREFIX}${randomUUID()}`);
     const { signal } = options;
     try {
       const source = await openImageSource(path, {
@@ -164,6 +168,7 @@ export class ImageStore {
     let freed = 0;
     const needed = async () => {
       freed += await this.#pruneDisks();
+      await this.#pruneImports();
       return new Set(records.list().flatMap((record) => record.blobs));
     };
     freed += (await blobs.prune(needed, options.signal)).bytes;
@@ -210,6 +215,18 @@ export class ImageStore {
       disks: this.#disksDir,
       record: (record) => this.#records.put(record),
     };
+  }
+
+  /** Deletes what imports that were killed have left. One that is under way is younger. */
+  async #pruneImports(): Promise<void> {
+    const folder = this.#options.directory;
+    for (const name of await readdir(folder).catch((): string[] => [])) {
+      const path = join(folder, name);
+      const found = name.startsWith(IMPORT_PREFIX) ? await stat(path).catch(() => null) : null;
+      if (found !== null && Date.now() - found.mtimeMs > IMPORT_MS_MAX) {
+        await rm(path, { recursive: true, force: true });
+      }
+    }
   }
 
   /** Deletes disks that no record names; their bytes. */

@@ -107,6 +107,20 @@ forEachEngine((engine) => {
       assert.equal(await runtime.images.get('again:2'), null);
     });
 
+    it('is not removed while a box uses it', async () => {
+      const box = await runtime.create({ rootfs: 'busybox:1', autoRemove: false }, 'user');
+      await box.start();
+      await box.stop();
+      await assert.rejects(runtime.images.remove('busybox:1'), (error: unknown) => {
+        assert.ok(BoxliteError.is(error, 'InvalidState'));
+        assert.match(error.message, /in use by .*user/);
+        return true;
+      });
+      const { images } = await runtime.images.prune({ all: true });
+      assert.ok(!images.some((name) => name.endsWith('busybox:1')));
+      await runtime.remove('user');
+    });
+
     it('leaves nothing when it has been removed', async () => {
       await runtime.images.pull('busybox:1');
       await runtime.images.remove('busybox:1');
