@@ -21,7 +21,7 @@ export interface FileCall extends FileContext {
  * the work in the guest, too.
  */
 export class FileRequest {
-  /** Settles when the guest has accepted it, or has ended it at once, which is an empty answer. */
+  /** Settles when the guest has accepted it; data, or an end at once, is as good as an empty answer. */
   readonly accepted: Promise<JsonObject>;
   /** Settles when it is over; rejects if it failed. */
   readonly ended: Promise<void>;
@@ -60,7 +60,10 @@ export class FileRequest {
     this.ended.catch(() => undefined);
     this.#stream = channel.open(request, {
       accepted: accepted.resolve,
-      data: (piece) => this.#output.push(piece),
+      data: (piece) => {
+        accepted.resolve({});
+        this.#output.push(piece);
+      },
       end: () => this.#output.end(),
       control: (message) => this.#told(message),
       closed: (reason) => {

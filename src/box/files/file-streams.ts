@@ -10,7 +10,7 @@ import {
   withEncoding,
 } from './file-options.ts';
 import type { FilePath } from './file-path.ts';
-import type { FileRequest } from './file-request.ts';
+import type { FileCall, FileRequest } from './file-request.ts';
 import type { FileService } from './file-service.ts';
 
 const FILE_MODE = 0o644;
@@ -49,17 +49,16 @@ export function createReadStream(
   const fields = { start, ...lengthField(start, given.end) };
   const encoding = decodingOf(given.encoding);
   let request: FileRequest | null = null;
+  const open = async (call: FileCall): Promise<void> => {
+    request = await service.open(call);
+    await request.accepted;
+  };
   const stream = new Readable({
     ...(given.highWaterMark === undefined ? {} : { highWaterMark: given.highWaterMark }),
     ...(encoding === null ? {} : { encoding }),
     construct(done) {
       const call = { op: 'read', syscall: 'open', path, fields, signal: given.signal };
-      settle(
-        service.busy(service.open(call)).then((opened) => {
-          request = opened;
-        }),
-        done,
-      );
+      settle(service.busy(open(call)), done);
     },
     read() {
       const next = request?.read() ?? Promise.resolve(null);
@@ -89,6 +88,10 @@ export function createWriteStream(
   };
   const defaultEncoding = given.encoding ?? 'utf8';
   let request: FileRequest | null = null;
+  const open = async (call: FileCall): Promise<void> => {
+    request = await service.open(call);
+    await request.accepted;
+  };
   const write = (data: Uint8Array): Promise<void> => {
     if (request === null) throw closedEarly();
     return service.busy(request.write(data));
@@ -98,11 +101,7 @@ export function createWriteStream(
     defaultEncoding,
     construct(done) {
       const call = { op: 'write', syscall: 'open', path, fields, signal: given.signal };
-      const opening = service.open(call).then(async (opened) => {
-        request = opened;
-        await opened.accepted;
-      });
-      settle(service.busy(opening), done);
+      settle(service.busy(open(call)), done);
     },
     write(chunk, encoding, done) {
       settle(write(bytesOf(chunk, encoding)), done);
