@@ -160,6 +160,16 @@ void wire_drain(struct wire *wire)
         poll(&writable, 1, -1);
 }
 
+/* The end of the wire. Until QEMU has told a virtio port that its other end is open, it reads like one that was closed. */
+static long wire_closed(struct wire *wire)
+{
+    if (wire->heard || wire->waited_ms >= DEVICE_WAIT_MS)
+        return -1;
+    wire->waited_ms += DEVICE_RETRY_MS;
+    usleep(DEVICE_RETRY_MS * 1000);
+    return 0;
+}
+
 long wire_read(struct wire *wire, uint8_t *buffer, size_t size)
 {
     size_t filled = 0;
@@ -170,11 +180,13 @@ long wire_read(struct wire *wire, uint8_t *buffer, size_t size)
         if (got > 0)
             filled += (size_t)got;
     } while (got == PORT_PAGE && filled < size);
-    if (filled > 0)
+    if (filled > 0) {
+        wire->heard = 1;
         return (long)filled;
+    }
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
-    return -1;
+    return got == 0 ? wire_closed(wire) : -1;
 }
 
 const char *wire_mailbox(struct wire *wire, uint32_t offset, uint32_t length, const uint8_t **payload)

@@ -19,6 +19,9 @@ struct wire {
     size_t out_capacity;
     /* The last write did not take everything: wait until the wire is writable. */
     int blocked;
+    /* Something has been read. Until then, how long an end was taken for one that is not open yet. */
+    int heard;
+    int waited_ms;
 };
 
 /* Opens the devices the kernel's command line names; waits for them to appear. Dies if they do not. */
