@@ -3,6 +3,7 @@
  * until the host asks for the end or the wire ends.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -280,8 +281,18 @@ static void serve(int signals)
     }
 }
 
+/* Without a console the kernel opens no descriptor for us, and the wire would take the place of one. */
+static void take_standard_streams(void)
+{
+    int fd = open("/box-dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO)
+        fd = dup(fd);
+    close(fd);
+}
+
 int main(void)
 {
+    take_standard_streams();
     umask(022);
     mount("dev", "/dev", "devtmpfs", MS_NOSUID | MS_NOEXEC, NULL);
     boot_modules();
