@@ -613,9 +613,8 @@ static pid_t spawn(struct launch *launch)
 static void start(struct exec *exec, uint32_t id, const struct json *request, struct launch *launch)
 {
     struct ends ends;
-    const struct json *tty = json_get(request, "tty");
-    exec->tty = launch->tty = tty != NULL && tty->type == JSON_OBJECT;
-    if ((exec->tty ? open_terminal(&ends, tty) : open_pipes(&ends)) != 0) {
+    exec->tty = launch->tty;
+    if ((exec->tty ? open_terminal(&ends, json_get(request, "tty")) : open_pipes(&ends)) != 0) {
         reject(id, "failed", "the box is out of descriptors or memory");
         free(exec);
         return;
@@ -640,6 +639,14 @@ static void start(struct exec *exec, uint32_t id, const struct json *request, st
     wire_send_json(&agent.wire, FRAME_ACCEPT, id, 0, "{\"pid\":%d}", (int)exec->pid);
 }
 
+/* The stream for stderr is the host's to open like any other; a command with a terminal has none. */
+static int is_error_stream(uint32_t id, int64_t error_id, int tty)
+{
+    return tty ? error_id == 0
+               : error_id > 0 && error_id <= UINT32_MAX && error_id % 2 == 1 && error_id != id &&
+                     streams_find(&agent.streams, (uint32_t)error_id) == NULL;
+}
+
 void exec_open(uint32_t id, const struct json *request)
 {
     size_t argument_count;
@@ -649,14 +656,16 @@ void exec_open(uint32_t id, const struct json *request)
     };
     launch.argv = string_list(json_get(request, "argv"), 0, &argument_count);
     launch.environment = string_list(json_get(request, "env"), EXTRA_VARIABLES, &launch.environment_count);
-    int64_t error_id = json_number(request, "stderr", 0);
+    const struct json *tty = json_get(request, "tty");
+    launch.tty = tty != NULL && tty->type == JSON_OBJECT;
     struct exec *exec = calloc(1, sizeof *exec);
     if (!agent.booted)
         reject(id, "invalid", "the box has not booted");
     else if (launch.argv == NULL || argument_count == 0 || launch.environment == NULL || exec == NULL)
         reject(id, "invalid", "exec needs argv and env");
-    else if (agent.streams.count + 2 > STREAMS_MAX || error_id < 0 || error_id > UINT32_MAX ||
-             streams_find(&agent.streams, (uint32_t)error_id) != NULL)
+    else if (!is_error_stream(id, json_number(request, "stderr", 0), launch.tty))
+        reject(id, "invalid", "stderr is no stream that can be opened");
+    else if (agent.streams.count + 2 > STREAMS_MAX)
         reject(id, "failed", "too many streams");
     else {
         start(exec, id, request, &launch);
