@@ -32,13 +32,26 @@ struct agent agent;
 
 static struct source *sources[SOURCES_MAX];
 static size_t source_count;
+static struct pollfd polls[FIXED_POLLS + SOURCES_MAX];
 static struct frame_decoder decoder;
+
+/* A slot to add at: behind the others or, if there is no room, a gap. */
+static size_t free_slot(void)
+{
+    if (source_count < SOURCES_MAX)
+        return source_count++;
+    for (size_t i = 0; i < SOURCES_MAX; i++)
+        if (sources[i] == NULL)
+            return i;
+    die("too many descriptors to watch");
+}
 
 void source_add(struct source *source)
 {
-    if (source_count == SOURCES_MAX)
-        die("too many descriptors to watch");
-    sources[source_count++] = source;
+    size_t slot = free_slot();
+    sources[slot] = source;
+    /* What poll() has found there was another's. */
+    polls[FIXED_POLLS + slot].revents = 0;
 }
 
 /* The slot stays until the loop closes the gap, so that it may happen inside of it. */
@@ -241,7 +254,7 @@ static void close_gaps(void)
     source_count = kept;
 }
 
-static void fill_polls(struct pollfd *polls, int signals)
+static void fill_polls(int signals)
 {
     polls[0] = (struct pollfd){.fd = agent.wire.fd, .events = POLLIN};
     if (agent.wire.blocked)
@@ -257,13 +270,12 @@ static void fill_polls(struct pollfd *polls, int signals)
 
 static void serve(int signals)
 {
-    static struct pollfd polls[FIXED_POLLS + SOURCES_MAX];
     size_t first = 0;
     for (;;) {
         if (wire_flush(&agent.wire) != 0)
             wire_ended();
         close_gaps();
-        fill_polls(polls, signals);
+        fill_polls(signals);
         size_t watched = source_count;
         if (poll(polls, FIXED_POLLS + watched, -1) < 0 && errno != EINTR)
             die("cannot poll");
