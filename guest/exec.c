@@ -487,6 +487,7 @@ static _Noreturn void run_child(struct launch *launch)
     if (chdir(launch->directory) != 0)
         fail("bad_directory", launch->directory, errno);
     restore_signals();
+    process_restore_limits();
     execute(launch);
 }
 

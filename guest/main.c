@@ -17,6 +17,7 @@
 
 #include "agent.h"
 #include "power.h"
+#include "process.h"
 
 #ifndef AGENT_BUILD
 #define AGENT_BUILD "boxlite-agent"
@@ -305,6 +306,7 @@ static void take_standard_streams(void)
 int main(void)
 {
     take_standard_streams();
+    process_raise_limits();
     umask(022);
     mount("dev", "/dev", "devtmpfs", MS_NOSUID | MS_NOEXEC, NULL);
     boot_modules();

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* More rounds than any tree that does not fork against us needs. */
@@ -15,6 +16,10 @@
 
 /* The most that Linux hands out: PID_MAX_LIMIT in linux/threads.h. */
 #define PIDS_MAX (4 * 1024 * 1024)
+
+/* Linux's own ceiling, fs.nr_open, and what programs that use select() can stand. */
+#define DESCRIPTORS_MAX (1024 * 1024)
+#define DESCRIPTORS_USUAL 1024
 
 struct entry {
     pid_t pid;
@@ -34,10 +39,21 @@ static struct {
     size_t count;
 } tree;
 
+void process_raise_limits(void)
+{
+    const struct rlimit all = {.rlim_cur = DESCRIPTORS_MAX, .rlim_max = DESCRIPTORS_MAX};
+    setrlimit(RLIMIT_NOFILE, &all);
+}
+
+void process_restore_limits(void)
+{
+    const struct rlimit usual = {.rlim_cur = DESCRIPTORS_USUAL, .rlim_max = DESCRIPTORS_MAX};
+    setrlimit(RLIMIT_NOFILE, &usual);
+}
+
 /* proc(5): after "pid (name)" come state, ppid, pgrp and session, and starttime is the 22nd. The name may hold anything, so
  * it is skipped from its last bracket. */
 #define STAT_FORMAT " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu"
-
 static int read_entry(const char *pid, struct entry *entry)
 {
     char path[64];

@@ -5,6 +5,11 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* Lets the agent have a descriptor for every stream of every command. */
+void process_raise_limits(void);
+/* Gives a command the limits container engines give. */
+void process_restore_limits(void);
+
 /* Processes, told from later ones of the same number by when they started. Zeroed, it is empty. */
 struct process_list {
     struct known_process {
