@@ -39,7 +39,7 @@ export class OutputBuffer {
 
   push(piece: Uint8Array): void {
     const sparse = piece.length < piece.buffer.byteLength * COPY_BELOW;
-    this.#pieces.push(sparse ? piece.slice() : piece);
+    this.#pieces.push(sparse ? Uint8Array.from(piece) : piece);
     this.#bytes += piece.length;
     if (!this.#taken) {
       this.#used(piece.length);
