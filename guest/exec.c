@@ -31,8 +31,10 @@
 #define PIPE_BYTES_LARGE (1024 * 1024)
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define HOME_PREFIX "HOME="
-/* What the agent adds to the caller's environment: HOME and TERM. */
-#define EXTRA_VARIABLES 2
+/* What the agent adds to the caller's environment: HOME. */
+#define EXTRA_VARIABLES 1
+/* What Ctrl-D types. */
+#define END_OF_FILE 4
 
 struct exec {
     struct stream main;
@@ -55,6 +57,8 @@ struct exec {
     size_t queue_capacity;
     /* The host has sent all the input. */
     int in_ending;
+    /* A terminal's last line has no end yet. */
+    int in_line;
     struct exec *next;
 };
 
@@ -95,14 +99,6 @@ static void close_input(struct exec *exec)
     exec->queue_start = exec->queue_end = exec->queue_capacity = 0;
 }
 
-static void end_input(struct exec *exec)
-{
-    static const char end_of_file = 4; /* what Ctrl-D types */
-    if (exec->tty && exec->in.fd >= 0 && write(exec->in.fd, &end_of_file, 1) < 0 && errno == EIO)
-        exec->in_ending = 1;
-    close_input(exec);
-}
-
 static void used_input(struct exec *exec, size_t length)
 {
     uint8_t bytes[4];
@@ -128,10 +124,7 @@ static size_t feed(struct exec *exec, const uint8_t *bytes, size_t length)
         else
             close_input(exec);
     }
-    if (exec->in.fd < 0)
-        fed = length;
-    used_input(exec, fed);
-    return fed;
+    return exec->in.fd < 0 ? length : fed;
 }
 
 static void queue_input(struct exec *exec, const uint8_t *bytes, size_t length)
@@ -158,12 +151,12 @@ static void in_ready(struct source *source, short events)
 {
     struct exec *exec = source->owner;
     size_t waiting = exec->queue_end - exec->queue_start;
-    if (events & POLLERR) {
-        used_input(exec, waiting);
+    if (events & POLLERR)
         close_input(exec);
-        return;
-    }
     size_t fed = feed(exec, exec->queue + exec->queue_start, waiting);
+    /* What was typed for the host at the end, it has not sent. */
+    if (!exec->in_ending)
+        used_input(exec, fed);
     if (exec->in.fd < 0)
         return;
     exec->queue_start += fed;
@@ -172,13 +165,21 @@ static void in_ready(struct source *source, short events)
     exec->queue_start = exec->queue_end = 0;
     exec->in.wanted = 0;
     if (exec->in_ending)
-        end_input(exec);
+        close_input(exec);
+}
+
+static int ends_line(uint8_t byte)
+{
+    return byte == '\n' || byte == '\r' || byte == END_OF_FILE;
 }
 
 static void input_arrived(struct stream *stream, const uint8_t *bytes, size_t length)
 {
     struct exec *exec = stream->owner;
     size_t fed = exec->queue_end > exec->queue_start ? 0 : feed(exec, bytes, length);
+    used_input(exec, fed);
+    if (length > 0)
+        exec->in_line = !ends_line(bytes[length - 1]);
     if (fed == length)
         return;
     /* It does not keep up: a larger pipe makes fewer, larger writes. */
@@ -189,12 +190,24 @@ static void input_arrived(struct stream *stream, const uint8_t *bytes, size_t le
     queue_input(exec, bytes + fed, length - fed);
 }
 
+/* A terminal is not closed but told: Ctrl-D ends what is read, and behind a line without an end only that line. */
+static void type_end(struct exec *exec)
+{
+    static const uint8_t ends[] = {END_OF_FILE, END_OF_FILE};
+    size_t length = exec->in_line ? 2 : 1;
+    size_t fed = exec->queue_end > exec->queue_start ? 0 : feed(exec, ends, length);
+    if (fed < length)
+        queue_input(exec, ends, length - fed);
+}
+
 static void input_ended(struct stream *stream)
 {
     struct exec *exec = stream->owner;
+    if (exec->tty)
+        type_end(exec);
     exec->in_ending = 1;
     if (exec->queue_end == exec->queue_start)
-        end_input(exec);
+        close_input(exec);
 }
 
 /* --- Output ------------------------------------------------------------------------------------------------------ */
