@@ -479,8 +479,9 @@ static _Noreturn void execute(const struct launch *launch)
     } else if (*name != 0) {
         for (const char *at = search_path(launch); *at != 0;) {
             size_t length = strcspn(at, ":");
-            snprintf(path, sizeof path, "%.*s/%s", (int)length, length > 0 ? at : ".", name);
-            int seen = try_path(path, launch);
+            int whole = snprintf(path, sizeof path, "%.*s/%s", (int)length, length > 0 ? at : ".", name);
+            /* A path that was cut is another program's. */
+            int seen = whole < (int)sizeof path ? try_path(path, launch) : ENOENT;
             if (seen != ENOENT)
                 reason = seen;
             at += length;
