@@ -1,11 +1,11 @@
 /** Downloads the distribution's kernel and unpacks it into the cache: no root, nothing installed. */
 
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoxliteError } from '../../base/errors.ts';
 import type { Architecture, Kernel, KernelFlavor, RunCommand } from '../../spec/parts.ts';
 import { type Apt, type DebianPackage, openApt } from './apt.ts';
 import { distributionKernels } from './distribution.ts';
-import { listFolder } from './files.ts';
 import { downloadedKernelsDir } from './find.ts';
 import { findMirror } from './mirror.ts';
 import { kernelReport, type OnKernelProgress } from './progress.ts';
@@ -53,7 +53,9 @@ export async function downloadDebianKernel(
   );
   const wanted = await kernelPackage(apt, flavor, arch);
   const root = join(downloadedKernelsDir(cacheDir), `${flavor}-${arch}-${wanted.version}`);
-  if ((await listFolder(root)).length === 0) {
+  // One that lacks a module may have been unpacked when fewer were needed.
+  if ((await distributionKernels({ ...options, flavor, root })).length === 0) {
+    await rm(root, { recursive: true, force: true });
     const label = `${wanted.name} ${wanted.version}`;
     report('download', `downloading ${label}`, 0);
     const deb = await apt.download(wanted.name, join(staging.path, 'deb'), (percent) =>

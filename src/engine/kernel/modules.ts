@@ -4,7 +4,9 @@ import type { KernelFlavor } from '../../spec/parts.ts';
 
 /** What a box needs of the kernel, in an order that keeps a driver before what sits on it. */
 const FILE_SYSTEMS_AND_TUN = ['erofs', 'ext4', 'overlay', 'fuse', 'tun'] as const;
-const VIRTIO = ['virtio_ring', 'virtio', 'virtio_mmio', 'virtio_blk', 'virtio_console'] as const;
+const VIRTIO = [
+  ...['virtio_ring', 'virtio', 'virtio_mmio', 'virtio_pci', 'virtio_blk', 'virtio_console'],
+] as const;
 
 /** The modules (built in or not) without which a kernel of this flavor cannot run a box. */
 export function neededModules(flavor: KernelFlavor): readonly string[] {

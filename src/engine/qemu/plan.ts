@@ -14,14 +14,21 @@ const EMULATED_X64 = 'qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+lahf_lm';
  * Ports 0 and 1, of which the first is reserved for a console. The default of 31 makes the guest set up 64
  * queues of 1024 entries each: a sixth of an emulated boot, and 5 MiB.
  */
-const WIRE_DEVICE = 'virtio-serial-device,max_ports=2';
+const WIRE_PORTS = 'max_ports=2';
 
 /** The delay loop's length does not matter where nothing waits in it; calibrating it takes 0.1 s. */
 const EMULATED_LOOPS_PER_JIFFY = 4_000_000;
 
 /**
- * A QEMU invocation for `kvm`, `hvf` and `tcg`, which differ in one flag. The machine is `microvm` (`virt`
- * on arm64); the wire is a virtio serial port on descriptor 3, the console goes to standard output.
+ * A PC without what a box does not use. The distribution's kernels need one: on `microvm` they find their
+ * devices by ACPI only, which then hides the PIT from them, so that on a busy host, where they cannot measure
+ * the TSC against the PIT, emulated ones wait for ever for a tick. A PC has an HPET to measure against.
+ */
+const PC = 'q35,sata=off,smbus=off,usb=off,vmport=off';
+
+/**
+ * A QEMU invocation for `kvm`, `hvf` and `tcg`, which differ in one flag. The machine is `microvm` for our own
+ * kernels, a PC for the distribution's, and `virt` on arm64; the wire is a virtio serial port on descriptor 3, the console goes to standard output.
  */
 export function planQemu(machine: Machine): LaunchPlan {
   const inherited = inheritedDescriptors(machine);
@@ -49,10 +56,10 @@ export function planQemu(machine: Machine): LaunchPlan {
       '-chardev',
       'socket,id=wire,fd=3',
       '-device',
-      WIRE_DEVICE,
+      `virtio-serial-${bus(machine)},${WIRE_PORTS}`,
       '-device',
       'virtserialport,chardev=wire,name=portal',
-      ...diskArguments(inherited.paths),
+      ...diskArguments(inherited.paths, bus(machine)),
     ],
     env: {},
     files: [
@@ -76,16 +83,24 @@ function machineArguments(machine: Machine): string[] {
   }
   // Without these three timers an emulated guest hangs when it calibrates its clock.
   const timers = emulated ? 'pit=on,pic=on,rtc=on' : 'pit=off,pic=off,rtc=on';
-  // Our own kernels read on the command line where their devices are; the distribution's know ACPI only.
-  const acpi = kernel.origin === 'own' ? 'off' : 'on';
+  const board = onPc(machine) ? PC : `microvm,${timers},acpi=off,x-option-roms=off`;
   return [
     '-M',
-    `microvm,${timers},acpi=${acpi},x-option-roms=off${memory}`,
+    `${board}${memory}`,
     '-accel',
     accelerator,
     '-cpu',
     emulated ? EMULATED_X64 : 'host',
   ];
+}
+
+function onPc({ kernel }: Machine): boolean {
+  return kernel.arch === 'x64' && kernel.origin === 'distribution';
+}
+
+/** How QEMU calls the devices of a bus: those without one are mapped into memory. */
+function bus(machine: Machine): 'pci' | 'device' {
+  return onPc(machine) ? 'pci' : 'device';
 }
 
 /**
@@ -121,7 +136,7 @@ function kernelCommandLine(machine: Machine): string[] {
   ];
 }
 
-function diskArguments({ image, box }: DescriptorPaths): string[] {
+function diskArguments({ image, box }: DescriptorPaths, on: 'pci' | 'device'): string[] {
   if (image === null || box === null) return [];
   return [
     '-drive',
@@ -129,9 +144,9 @@ function diskArguments({ image, box }: DescriptorPaths): string[] {
     '-drive',
     `id=box,file=${box},format=raw,if=none,discard=unmap`,
     '-device',
-    'virtio-blk-device,drive=image',
+    `virtio-blk-${on},drive=image`,
     '-device',
-    'virtio-blk-device,drive=box',
+    `virtio-blk-${on},drive=box`,
   ];
 }
 

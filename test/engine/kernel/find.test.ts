@@ -35,6 +35,7 @@ const EVERY_BUILTIN = [
   'virtio_ring',
   'virtio',
   'virtio_mmio',
+  'virtio_pci',
   'virtio_blk',
   'virtio_console',
   'erofs',
