@@ -3,31 +3,41 @@ import { entriesOf } from './proc-files.ts';
 import { runCommand } from './run.ts';
 
 /**
- * The pids of other processes that have a file open, whoever they are and wherever they came from: the
- * last word on whether a box's disk is in use. Looks at every process, so not for a hurry.
+ * Those of these files that other processes have open, whoever they are and wherever they came from: the
+ * last word on whether a box's disk is in use. Looks at every process, once for all files, so not for a hurry.
  */
-export async function holdersOf(path: string): Promise<number[]> {
-  const pids = process.platform === 'linux' ? linuxHolders(path) : await otherHolders(path);
-  return pids.filter((pid) => pid !== process.pid);
+export async function heldFiles(paths: readonly string[]): Promise<Set<string>> {
+  const byFile = new Map<string, string>();
+  for (const path of paths) {
+    const file = fileAt(path);
+    if (file !== null) byFile.set(file, path);
+  }
+  if (byFile.size === 0) return new Set();
+  return process.platform === 'linux' ? linuxHeld(byFile) : await otherHeld([...byFile.values()]);
 }
 
-function linuxHolders(path: string): number[] {
-  const wanted = fileAt(path);
-  if (wanted === null) return [];
-  const pids = entriesOf('/proc').filter((name) => /^\d+$/.test(name));
-  return pids
-    .filter((pid) =>
-      entriesOf(`/proc/${pid}/fd`).some((fd) => fileAt(`/proc/${pid}/fd/${fd}`) === wanted),
-    )
-    .map(Number);
+function linuxHeld(byFile: ReadonlyMap<string, string>): Set<string> {
+  const held = new Set<string>();
+  for (const pid of entriesOf('/proc')) {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
+    for (const fd of entriesOf(`/proc/${pid}/fd`)) {
+      const path = byFile.get(fileAt(`/proc/${pid}/fd/${fd}`) ?? '');
+      if (path !== undefined) held.add(path);
+    }
+  }
+  return held;
 }
 
-async function otherHolders(path: string): Promise<number[]> {
-  const { stdout } = await runCommand('/usr/sbin/lsof', ['-t', '--', path]);
-  return stdout
-    .split('\n')
-    .filter((line) => line !== '')
-    .map(Number);
+/** lsof(8), `-F pn`: a line for each process, which begins with p, and one for each of its files, with n. */
+async function otherHeld(paths: readonly string[]): Promise<Set<string>> {
+  const { stdout } = await runCommand('/usr/sbin/lsof', ['-F', 'pn', '--', ...paths]);
+  const held = new Set<string>();
+  let pid = 0;
+  for (const line of stdout.split('\n')) {
+    if (line.startsWith('p')) pid = Number(line.slice(1));
+    else if (line.startsWith('n') && pid !== process.pid) held.add(line.slice(1));
+  }
+  return held;
 }
 
 /** Device and inode, whatever the name it was opened by; null if there is none, or it is not ours to see. */

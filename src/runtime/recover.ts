@@ -1,7 +1,7 @@
 /** Carries out what the store decides about boxes whose owners have died; see store/recovery.ts. */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { holdersOf } from '../process/holders.ts';
+import { heldFiles } from '../process/holders.ts';
 import { bootId, livenessOf, processIdentity } from '../process/identity.ts';
 import { killTree } from '../process/tree.ts';
 import type { BoxOwner } from '../store/box-row.ts';
@@ -17,8 +17,7 @@ export async function recover(home: Home): Promise<void> {
   const rows = store.boxes.remains();
   const liveness = await livenessOf(processesOf(rows));
   const decided = decideRecovery(rows, { boot: await bootId(), directories, liveness });
-  const ended = await Promise.all(decided.boxes.map((verdict) => isEnded(home, verdict)));
-  const settled = decided.boxes.filter((_, i) => ended[i]);
+  const settled = await endedOnes(home, decided.boxes);
   if (settled.length > 0) {
     const me: BoxOwner = { ...(await home.me()), kind: 'process', purpose: 'remove', socket: null };
     const removable = store.boxes.settle(settled, me);
@@ -30,20 +29,24 @@ export async function recover(home: Home): Promise<void> {
 }
 
 /**
- * Ends what still runs of a dead owner's box. False if somebody has its disk open all the same: it is left
- * as it is, and looked at again by the next recovery, so that no disk ever has two VMMs.
+ * Ends what still runs of dead owners' boxes, and returns those of which nothing runs any more. A box whose disk
+ * somebody has open all the same is left as it is, and looked at again by the next recovery, so that no disk ever
+ * has two VMMs.
  */
-async function isEnded(home: Home, { claim, reap, fate }: BoxVerdict): Promise<boolean> {
-  if (
-    reap !== null &&
-    !(await killTree(reap).then(
-      () => true,
-      () => false,
-    ))
-  )
-    return false;
-  if (fate === 'remove') return true;
-  return (await holdersOf(home.boxDisk(claim.id.asStr()))).length === 0;
+async function endedOnes(home: Home, verdicts: readonly BoxVerdict[]): Promise<BoxVerdict[]> {
+  const reaped = await Promise.all(verdicts.map(isReaped));
+  const ended = verdicts.filter((_, i) => reaped[i]);
+  const diskOf = ({ claim }: BoxVerdict) => home.boxDisk(claim.id.asStr());
+  const held = await heldFiles(ended.filter(({ fate }) => fate === 'keep').map(diskOf));
+  return ended.filter((verdict) => !held.has(diskOf(verdict)));
+}
+
+function isReaped({ reap }: BoxVerdict): Promise<boolean> {
+  if (reap === null) return Promise.resolve(true);
+  return killTree(reap).then(
+    () => true,
+    () => false,
+  );
 }
 
 function removeDirectory(home: Home, name: string): Promise<void> {

@@ -6,7 +6,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { holdersOf } from '../../src/process/holders.ts';
+import { heldFiles } from '../../src/process/holders.ts';
 import { isAlive, processIdentity, thisProcess } from '../../src/process/identity.ts';
 import { processTable } from '../../src/process/process-table.ts';
 import { killTree, processTree } from '../../src/process/tree.ts';
@@ -81,16 +81,18 @@ test('cpuPercent() is the share of the given processors', () => {
   assert.equal(cpuPercent(at(5, 0), at(5, 10), 1), 0);
 });
 
-test('holdersOf() finds who has a file open, by whatever name', async (t) => {
+test('heldFiles() finds which files somebody else has open, by whatever name', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'boxlite-holders-'));
   t.after(() => rmSync(folder, { recursive: true }));
-  const path = join(folder, 'disk');
+  const [path, other, missing] = ['disk', 'other', 'missing'].map((name) => join(folder, name));
+  assert(path !== undefined && other !== undefined && missing !== undefined);
   writeFileSync(path, '');
+  writeFileSync(other, '');
   const own = openSync(path, 'r+');
   t.after(() => closeSync(own));
-  assert.deepEqual(await holdersOf(path), []);
+  assert.deepEqual(await heldFiles([path, other, missing]), new Set());
   const child = spawn('sleep', ['60'], { stdio: ['ignore', 'ignore', 'ignore', own] });
   t.after(() => child.kill('SIGKILL'));
-  assert.deepEqual(await holdersOf(path), [child.pid]);
-  assert.deepEqual(await holdersOf(join(folder, 'missing')), []);
+  assert.deepEqual(await heldFiles([path, other, missing]), new Set([path]));
+  assert.deepEqual(await heldFiles([missing]), new Set());
 });
