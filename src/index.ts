@@ -9,6 +9,7 @@ export { ExecResult } from './box/exec-result.ts';
 export { ExecStderr, ExecStdin, ExecStdout } from './box/exec-streams.ts';
 export { Execution } from './box/execution.ts';
 export { LiteBox } from './box/lite-box.ts';
+export { BoxNetwork } from './box/network.ts';
 export type { KernelProgress } from './engine/kernel/progress.ts';
 export type { ImageConfig } from './image/config.ts';
 export type { ImageProgress, ImagePullOptions } from './runtime/image-install.ts';

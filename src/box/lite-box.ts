@@ -16,6 +16,7 @@ import { type ExecHost, Execution } from './execution.ts';
 import { copyIn, copyOut } from './files/copy.ts';
 import { FileService } from './files/file-service.ts';
 import { BoxFileSystem } from './files/file-system.ts';
+import { BoxNetwork, type NetworkBackend } from './network.ts';
 
 /** What an image says about programs, as far as commands are concerned. */
 export interface ImageDefaults {
@@ -32,7 +33,7 @@ export interface Connection {
 }
 
 /** How a box is run; the runtime knows. */
-export interface BoxBackend extends ExecHost {
+export interface BoxBackend extends ExecHost, NetworkBackend {
   readonly id: BoxID;
   readonly name: string | null;
   readonly spec: BoxSpec;
@@ -51,6 +52,8 @@ export interface BoxBackend extends ExecHost {
 export class LiteBox implements AsyncDisposable {
   /** The box's files, in the shape of `node:fs/promises`. */
   readonly fs: BoxFileSystem;
+  /** The box's network, as it can be changed while the box runs. */
+  readonly network: BoxNetwork;
   readonly #backend: BoxBackend;
   readonly #files: FileService;
 
@@ -59,6 +62,7 @@ export class LiteBox implements AsyncDisposable {
     this.#backend = backend;
     this.#files = new FileService(backend);
     this.fs = new BoxFileSystem(this.#files);
+    this.network = new BoxNetwork(backend);
   }
 
   get id(): BoxID {

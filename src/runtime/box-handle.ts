@@ -6,7 +6,7 @@ import type { ExecCounters } from '../box/execution.ts';
 import type { BoxBackend, Connection } from '../box/lite-box.ts';
 import { killTree } from '../process/tree.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
-import type { BoxInfo } from '../spec/info.ts';
+import type { BoxInfo, PublishedPort } from '../spec/info.ts';
 import type { BoxMetrics } from '../spec/metrics.ts';
 import { type BoxOwner, type BoxRow, boxInfo } from '../store/box-row.ts';
 import { Attachment } from './attachment.ts';
@@ -137,6 +137,14 @@ export class BoxHandle implements BoxBackend {
     await this.stop(0);
     const row = this.#look();
     if (row?.vmm !== null && row?.vmm !== undefined) await killTree(row.vmm);
+  }
+
+  async publish(): Promise<PublishedPort> {
+    throw new BoxliteError('Unsupported', 'network.publish: not available in this version');
+  }
+
+  async unpublish(): Promise<void> {
+    throw new BoxliteError('Unsupported', 'network.unpublish: not available in this version');
   }
 
   async busy<T>(work: Promise<T>): Promise<T> {

@@ -126,6 +126,17 @@ export interface PortSpec {
   hostIp?: string | undefined;
 }
 
+/** A port that the host listens on for a box. A `PublishedPort` is one. */
+export interface PortName {
+  hostPort: number;
+  /** Default: `tcp`. */
+  protocol?: PortProtocol | undefined;
+  /** Default: whichever address it is. */
+  hostIp?: string | undefined;
+  /** Default: whichever port of the box it is. */
+  guestPort?: number | undefined;
+}
+
 /** Options most programs never need. */
 export interface AdvancedBoxOptions {
   /** How tightly the VMM is locked in. Default: `SecurityOptions.enabled()`. */

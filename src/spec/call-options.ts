@@ -1,10 +1,12 @@
 // pure
 /** The small options of single calls, read as strictly as those of a box. */
 
-import type { CopyOptions } from './box-options.ts';
+import type { CopyOptions, PortName } from './box-options.ts';
+import type { PortMapping } from './box-spec.ts';
 import { type BoxStatus, boxStatuses } from './box-status.ts';
 import { durationMs } from './duration.ts';
 import { user } from './guest-values.ts';
+import { port, portName } from './parse-network.ts';
 import { flag, list, mistyped, oneOf, optional, type Read, shape, textRecord } from './reader.ts';
 
 const signal: Read<AbortSignal> = (value, path) => {
@@ -24,6 +26,12 @@ export const parseStopOptions = outermost(shape({ timeoutMs: optional(durationMs
 export const parseLogsOptions = outermost(
   shape({ follow: optional(flag, false), ...signalFields }),
 );
+
+/** What `network.publish` takes. */
+export const parsePort: (port: unknown) => PortMapping = (value) => port(value, '');
+
+/** What `network.unpublish` takes. */
+export const parsePortName: (port: unknown) => PortName = (value) => portName(value, '');
 
 /** What `copyIn` and `copyOut` take. */
 export const parseCopyOptions: (options: unknown) => CopySpec = outermost(

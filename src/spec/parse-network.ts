@@ -4,6 +4,7 @@
 import type { NetworkAccess, PortMapping, SecretRule } from './box-spec.ts';
 import { formatIpAddress, parseIpAddress } from './ip-address.ts';
 import { networkRule, secretHost } from './network-rule.ts';
+import { portText } from './port-text.ts';
 import {
   invalid,
   isRecord,
@@ -44,15 +45,28 @@ const hostIp: Read<string> = (value, path) => {
   return formatIpAddress(address);
 };
 
+const portNumber = wholeNumber(1, 65_535);
+const protocol = optional(oneOf(['tcp', 'udp']), 'tcp');
 const portFields = shape({
-  guestPort: wholeNumber(1, 65_535),
+  guestPort: portNumber,
   hostPort: optional(wholeNumber(0, 65_535), 0),
-  protocol: optional(oneOf(['tcp', 'udp']), 'tcp'),
+  protocol,
   hostIp: optional(hostIp, '0.0.0.0'),
 });
-const portList = list((value, path): PortMapping => {
+
+/** One of the option `ports`. */
+export const port: Read<PortMapping> = (value, path) => {
   const fields = portFields(value, path);
   return Object.freeze({ ...fields, hostPort: fields.hostPort === 0 ? null : fields.hostPort });
+};
+const portList = list(port);
+
+/** A port by what the host listens on. */
+export const portName = shape({
+  hostPort: portNumber,
+  protocol,
+  hostIp: optional(hostIp, undefined),
+  guestPort: optional(portNumber, undefined),
 });
 
 /** The option `ports`. */
@@ -61,7 +75,7 @@ export const ports: Read<readonly PortMapping[]> = (value, path) => {
   for (const [i, mapping] of mappings.entries()) {
     const first = mappings.findIndex((other) => collide(other, mapping));
     if (first < i) {
-      throw invalid(`${path}[${i}]`, `another port than ${path}[${first}]`, portName(mapping));
+      throw invalid(`${path}[${i}]`, `another port than ${path}[${first}]`, portText(mapping));
     }
   }
   return mappings;
@@ -79,10 +93,6 @@ function overlap(one: string, other: string): boolean {
   if (one === other || one === '::' || other === '::') return true;
   const v6 = one.includes(':') || other.includes(':');
   return !v6 && (one === '0.0.0.0' || other === '0.0.0.0');
-}
-
-function portName({ hostIp, hostPort, guestPort, protocol }: PortMapping): string {
-  return `${hostIp}:${hostPort ?? 'any'} -> ${guestPort}/${protocol}`;
 }
 
 /** Only the type of a secret's value ever shows in messages. */

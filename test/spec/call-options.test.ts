@@ -5,6 +5,8 @@ import {
   parseCopyOptions,
   parseListFilter,
   parseLogsOptions,
+  parsePort,
+  parsePortName,
   parseSignalOptions,
   parseStopOptions,
 } from '../../src/spec/call-options.ts';
@@ -42,6 +44,19 @@ test('every call takes its options', () => {
   });
 });
 
+test('a port is read like one of the ports option, and named by what the host listens on', () => {
+  const published = { guestPort: 80, hostPort: 8080, protocol: 'tcp', hostIp: '0.0.0.0' };
+  assert.deepEqual(parsePort({ guestPort: 80, hostPort: 8080 }), published);
+  assert.equal(parsePort({ guestPort: 80, hostPort: 0 }).hostPort, null);
+  assert.deepEqual(parsePortName(published), published);
+  assert.deepEqual(parsePortName({ hostPort: 53 }), {
+    hostPort: 53,
+    protocol: 'tcp',
+    hostIp: undefined,
+    guestPort: undefined,
+  });
+});
+
 test('every call refuses what it does not know', () => {
   const statuses = '"unknown", "configured", "running", "stopping", "stopped"';
   const cases: [() => unknown, string][] = [
@@ -65,6 +80,9 @@ test('every call refuses what it does not know', () => {
     ],
     [() => parseListFilter({ status: 'running' }), 'status: expected an array, got a string'],
     [() => parseListFilter({ labels: { a: 1 } }), 'labels.a: expected a string, got 1'],
+    [() => parsePort(80), 'options: expected an object, got 80'],
+    [() => parsePort({ guestPort: 0 }), 'guestPort: expected 1..65535, got 0'],
+    [() => parsePortName({ hostPort: 0 }), 'hostPort: expected 1..65535, got 0'],
   ];
   for (const [act, message] of cases) refuses(act, message);
 });

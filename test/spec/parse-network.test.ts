@@ -99,11 +99,11 @@ test('ports out of range and of the wrong type are refused', () => {
 test('ports that the host could not listen for twice are refused', () => {
   const first = { guestPort: 80, hostPort: 8080 };
   const cases: [object, object, string][] = [
-    [first, { guestPort: 81, hostPort: 8080 }, '0.0.0.0:8080 -> 81/tcp'],
-    [first, { ...first, hostIp: '127.0.0.1' }, '127.0.0.1:8080 -> 80/tcp'],
-    [first, { ...first, hostIp: '::' }, ':::8080 -> 80/tcp'],
-    [{ ...first, hostIp: '::' }, { ...first, hostIp: '10.0.0.1' }, '10.0.0.1:8080 -> 80/tcp'],
-    [{ guestPort: 80 }, { guestPort: 80, hostPort: 0 }, '0.0.0.0:any -> 80/tcp'],
+    [first, { guestPort: 81, hostPort: 8080 }, '0.0.0.0:8080->81/tcp'],
+    [first, { ...first, hostIp: '127.0.0.1' }, '127.0.0.1:8080->80/tcp'],
+    [first, { ...first, hostIp: '::' }, '[::]:8080->80/tcp'],
+    [{ ...first, hostIp: '::' }, { ...first, hostIp: '10.0.0.1' }, '10.0.0.1:8080->80/tcp'],
+    [{ guestPort: 80 }, { guestPort: 80, hostPort: 0 }, '0.0.0.0:any->80/tcp'],
   ];
   for (const [one, other, name] of cases) {
     const message = `ports[1]: expected another port than ports[0], got ${name}`;

@@ -1,0 +1,43 @@
+import type { PortName, PortSpec } from '../spec/box-options.ts';
+import type { PortMapping } from '../spec/box-spec.ts';
+import { parsePort, parsePortName, parseSignalOptions } from '../spec/call-options.ts';
+import type { PublishedPort } from '../spec/info.ts';
+import type { KeepAlive } from './output.ts';
+
+/** Who does it: the program that owns the box. */
+export interface NetworkBackend extends KeepAlive {
+  /** Listens on the host; the box is booted first if it is not running. */
+  publish(port: PortMapping, signal?: AbortSignal): Promise<PublishedPort>;
+  unpublish(port: PortName): Promise<void>;
+}
+
+/** A box's network, as it can be changed while the box runs. */
+export class BoxNetwork {
+  readonly #backend: NetworkBackend;
+
+  /** @internal */
+  constructor(backend: NetworkBackend) {
+    this.#backend = backend;
+  }
+
+  /**
+   * Makes the host listen for a port of the box until it is unpublished or the box stops; the ports among the
+   * box's options are there again when it starts. The box is booted first if it is not running.
+   * @returns the port with the host's port as it was chosen, as `info().ports` has it too.
+   * @throws BoxliteError `Network` naming the port and, where that may be seen, who has it already;
+   * `InvalidArgument`; `InvalidState` if the box's network is disabled.
+   */
+  async publish(port: PortSpec, options: { signal?: AbortSignal } = {}): Promise<PublishedPort> {
+    const mapping = parsePort(port);
+    const { signal } = parseSignalOptions(options);
+    return await this.#backend.busy(this.#backend.publish(mapping, signal ?? undefined));
+  }
+
+  /**
+   * Stops listening for a port, and ends the connections through it. What {@link publish} returned names it.
+   * @throws BoxliteError `NotFound` if the host does not listen there for this box.
+   */
+  async unpublish(port: PortName): Promise<void> {
+    await this.#backend.busy(this.#backend.unpublish(parsePortName(port)));
+  }
+}
