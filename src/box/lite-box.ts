@@ -1,4 +1,5 @@
 import type { BoxID } from '../base/ids.ts';
+import type { Bytes } from '../base/sizes.ts';
 import type { Channel } from '../portal/channel.ts';
 import type { CopyOptions } from '../spec/box-options.ts';
 import type { BoxSpec, EnvironmentPair } from '../spec/box-spec.ts';
@@ -6,6 +7,7 @@ import {
   parseCopyOptions,
   parseLogsOptions,
   parseSignalOptions,
+  parseStartOptions,
   parseStopOptions,
 } from '../spec/call-options.ts';
 import { type BoxCommand, parseCommand } from '../spec/command.ts';
@@ -32,6 +34,13 @@ export interface Connection {
   readonly image: ImageDefaults | null;
 }
 
+/** What starting a box takes. */
+export interface StartSpec {
+  /** GiB; null leaves the disk as large as it is. */
+  readonly diskSizeGb: number | null;
+  readonly signal: AbortSignal | null;
+}
+
 /** How a box is run; the runtime knows. */
 export interface BoxBackend extends ExecHost, NetworkBackend {
   readonly id: BoxID;
@@ -42,7 +51,7 @@ export interface BoxBackend extends ExecHost, NetworkBackend {
   /** The wire to the running box, which is booted if it is not running. */
   connect(signal?: AbortSignal): Promise<Connection>;
   /** Boots the box if it is not running. One that ends at once has been started nonetheless. */
-  start(signal?: AbortSignal): Promise<void>;
+  start(options: StartSpec): Promise<void>;
   stop(timeoutMs: number | null): Promise<void>;
   metrics(): Promise<BoxMetrics>;
   logs(options: { follow: boolean; signal?: AbortSignal | undefined }): AsyncIterable<LogEntry>;
@@ -79,12 +88,15 @@ export class LiteBox implements AsyncDisposable {
   }
 
   /**
-   * Boots the box; a running one is left alone.
-   * @throws BoxliteError `Engine` naming the stage at which it failed; `NotFound` if the box is gone.
+   * Boots the box; a running one is left alone. `diskSizeGb` makes the disk of one that does not run larger, for
+   * good; what is on it stays.
+   * @throws BoxliteError `Engine` naming the stage at which it failed; `NotFound` if the box is gone;
+   * `InvalidArgument` if its disk is larger than `diskSizeGb`; `InvalidState` if it runs and would have to grow.
    */
-  async start(options: { signal?: AbortSignal } = {}): Promise<void> {
-    const { signal } = parseSignalOptions(options);
-    await this.#backend.busy(this.#backend.start(signal ?? undefined));
+  async start(
+    options: { diskSizeGb?: number | Bytes | undefined; signal?: AbortSignal } = {},
+  ): Promise<void> {
+    await this.#backend.busy(this.#backend.start(parseStartOptions(options)));
   }
 
   /**

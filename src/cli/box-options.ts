@@ -14,6 +14,7 @@ export const boxOptions = {
   entrypoint: { type: 'string' },
   cpus: { type: 'string' },
   memory: { type: 'string', short: 'm' },
+  'disk-size': { type: 'string' },
   engine: { type: 'string' },
   rm: { type: 'boolean' },
 } as const;
@@ -28,6 +29,7 @@ export interface BoxValues {
   readonly entrypoint?: string;
   readonly cpus?: string;
   readonly memory?: string;
+  readonly 'disk-size'?: string;
   readonly engine?: string;
   readonly rm?: boolean;
 }
@@ -38,6 +40,7 @@ export function machineOptions(values: BoxValues, image: string): BoxOptions {
     rootfs: values.rootfs === undefined ? image : { rootfsPath: values.rootfs },
     cpus: wholeNumber(values.cpus, 'cpus'),
     memoryMib: wholeNumber(values.memory, 'memory'),
+    diskSizeGb: wholeNumber(values['disk-size'], 'disk-size'),
     engine: values.engine as never,
     labels: pairs(values.label ?? []),
   };

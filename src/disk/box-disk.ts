@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path';
 import { BoxliteError, messageOf, systemCode } from '../base/errors.ts';
 import type { RunCommand } from '../spec/parts.ts';
-import { ext4Condition, SUPERBLOCK } from './ext4-state.ts';
+import { ext4Bytes, ext4Condition, SUPERBLOCK } from './ext4-state.ts';
 import { parseSparseTar, type SparseImage } from './sparse.ts';
 
 const GIB = 1024 ** 3;
@@ -86,20 +86,19 @@ export class BoxDisks {
   }
 
   /**
-   * Opens a disk that has been used before; one that was not unmounted in order is repaired first. Null if
-   * there is none.
-   * @throws BoxliteError `Storage` if it cannot be opened, or not be repaired.
+   * Opens a disk that has been used before; one that was not unmounted in order is repaired first, and one
+   * that is smaller than it should be is grown. Null if there is none.
+   * @throws BoxliteError `Storage` if it cannot be opened, not be repaired, or not grow.
    */
-  async reopen(path: string): Promise<FileHandle | null> {
+  async reopen(path: string, sizeGb: number): Promise<FileHandle | null> {
     const file = await open(path, 'r+').catch((cause: unknown) => {
       if (systemCode(cause) === 'ENOENT') return null;
       throw storageError(`open the box's disk "${path}"`, cause);
     });
     if (file === null) return null;
     try {
-      const superblock = new Uint8Array(SUPERBLOCK.bytes);
-      await file.read(superblock, 0, superblock.length, SUPERBLOCK.offset);
-      if (ext4Condition(superblock) !== 'clean') await this.#repair(path);
+      if (ext4Condition(await readSuperblock(file)) !== 'clean') await this.#repair(path);
+      if (ext4Bytes(await readSuperblock(file)) < sizeGb * GIB) await this.#grow(path, sizeGb);
       return file;
     } catch (error) {
       await file.close();
@@ -108,8 +107,8 @@ export class BoxDisks {
   }
 
   /** e2fsck(8): 0 and 1 are fine, 4 and more are left for it to decide without asking. */
-  async #repair(path: string): Promise<void> {
-    const preen = await this.#run('e2fsck', ['-p', path]);
+  async #repair(path: string, { thoroughly = false } = {}): Promise<void> {
+    const preen = await this.#run('e2fsck', [...(thoroughly ? ['-f'] : []), '-p', path]);
     if (preen.code !== null && preen.code <= FSCK_REPAIRED) return;
     const forced = await this.#run('e2fsck', ['-f', '-y', path]);
     if (forced.code !== null && forced.code <= FSCK_REPAIRED) return;
@@ -117,6 +116,21 @@ export class BoxDisks {
     throw new BoxliteError(
       'Storage',
       `Cannot repair the box's disk "${path}": e2fsck says "${said}"`,
+    );
+  }
+
+  /**
+   * resize2fs(8) wants the file system checked at once before it. One that is killed in the middle leaves what the
+   * next e2fsck repairs, and a size that the next start sees to be too small still.
+   */
+  async #grow(path: string, sizeGb: number): Promise<void> {
+    await this.#repair(path, { thoroughly: true });
+    const { code, stderr } = await this.#run('resize2fs', [path, `${(sizeGb * GIB) / 1024}K`]);
+    if (code === 0) return;
+    const said = stderr.trim().split('\n').at(-1);
+    throw new BoxliteError(
+      'Storage',
+      `Cannot grow the box's disk "${path}" to ${sizeGb} GiB: resize2fs says "${said}"`,
     );
   }
 
@@ -181,6 +195,12 @@ async function openUnnamed(directory: string): Promise<FileHandle> {
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+async function readSuperblock(file: FileHandle): Promise<Uint8Array> {
+  const superblock = new Uint8Array(SUPERBLOCK.bytes);
+  await file.read(superblock, 0, superblock.length, SUPERBLOCK.offset);
+  return superblock;
 }
 
 function storageError(what: string, cause: unknown): BoxliteError {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { BoxliteError } from '../base/errors.ts';
 import type { BoxID } from '../base/ids.ts';
 import type { ExecCounters } from '../box/execution.ts';
-import type { BoxBackend, Connection } from '../box/lite-box.ts';
+import type { BoxBackend, Connection, StartSpec } from '../box/lite-box.ts';
 import { killTree } from '../process/tree.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
 import type { BoxInfo, PublishedPort } from '../spec/info.ts';
@@ -70,10 +70,11 @@ export class BoxHandle implements BoxBackend {
     return this.#connect({ started: false }, signal);
   }
 
-  async start(signal?: AbortSignal): Promise<void> {
+  async start({ diskSizeGb, signal }: StartSpec): Promise<void> {
+    if (diskSizeGb !== null) this.#growDisk(diskSizeGb);
     const attempt = { started: false };
     try {
-      await this.#connect(attempt, signal);
+      await this.#connect(attempt, signal ?? undefined);
     } catch (error) {
       // A main command may have ended the box before we got to it.
       if (!attempt.started) throw error;
@@ -237,6 +238,25 @@ export class BoxHandle implements BoxBackend {
     this.#attachment = null;
     // An owner that died in the middle has left the box to us.
     await recover(this.#home);
+  }
+
+  /** The disk itself grows when whoever starts the box opens it. */
+  #growDisk(sizeGb: number): void {
+    const row = this.#look();
+    if (row === null) throw this.#gone();
+    const present = row.spec.diskSizeGb;
+    if (sizeGb === present) return;
+    if (sizeGb < present) {
+      throw new BoxliteError(
+        'InvalidArgument',
+        `diskSizeGb: expected ${present} or more, as the disk of the box ${this.id} cannot shrink, got ${sizeGb}`,
+      );
+    }
+    if (this.#home.store.boxes.grow(this.id, sizeGb) !== null) return;
+    throw new BoxliteError(
+      'InvalidState',
+      `Cannot grow the disk of the box ${this.id} while it runs: stop it first`,
+    );
   }
 
   #look(): BoxRow | null {

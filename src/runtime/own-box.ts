@@ -184,7 +184,10 @@ export class OwnBox {
     const folder = home.boxDir(this.id);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const path = home.boxDisk(this.id);
-    return (await home.disks.reopen(path)) ?? home.disks.create({ path }, spec.diskSizeGb);
+    return (
+      (await home.disks.reopen(path, spec.diskSizeGb)) ??
+      home.disks.create({ path }, spec.diskSizeGb)
+    );
   }
 
   async #stop(timeoutMs: number, why: string): Promise<void> {

@@ -8,6 +8,7 @@ import { durationMs } from './duration.ts';
 import { user } from './guest-values.ts';
 import { port, portName } from './parse-network.ts';
 import { flag, list, mistyped, oneOf, optional, type Read, shape, textRecord } from './reader.ts';
+import { diskSizeGb } from './size.ts';
 
 const signal: Read<AbortSignal> = (value, path) => {
   if (!(value instanceof AbortSignal)) throw mistyped(path, 'an AbortSignal', value);
@@ -16,8 +17,13 @@ const signal: Read<AbortSignal> = (value, path) => {
 
 const signalFields = { signal: optional(signal, null) };
 
-/** What `start` and `run` take. */
+/** What `run` takes. */
 export const parseSignalOptions = outermost(shape(signalFields));
+
+/** What `start` takes. */
+export const parseStartOptions = outermost(
+  shape({ diskSizeGb: optional(diskSizeGb, null), ...signalFields }),
+);
 
 /** What `stop` takes. No time at all ends the box without asking it. */
 export const parseStopOptions = outermost(shape({ timeoutMs: optional(durationMs(0), null) }));

@@ -21,7 +21,7 @@ import {
   wholeNumber,
 } from './reader.ts';
 import { SecurityOptions, securityOptions } from './security.ts';
-import { gibibytes, mebibytes } from './size.ts';
+import { diskSizeGb, mebibytes } from './size.ts';
 
 /** What the limits and defaults of options depend on. */
 export interface HostFacts {
@@ -36,7 +36,6 @@ const DEFAULT_CPUS = 2;
 const DEFAULT_MEMORY_MIB = 512;
 const DEFAULT_DISK_GIB = 10;
 const MEMORY_MIB_MIN = 64;
-const DISK_GIB_MAX = 16_384;
 const DEFAULT_ROOTFS = Object.freeze({ kind: 'image', reference: 'alpine:latest' } as const);
 const DEFAULT_NETWORK = Object.freeze({ mode: 'enabled', allowNet: Object.freeze([]) } as const);
 const BOX_NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/;
@@ -106,7 +105,7 @@ function boxFields(host: HostFacts) {
       Math.min(DEFAULT_CPUS, host.cpus),
     ),
     memoryMib: optional(memory, Math.min(DEFAULT_MEMORY_MIB, host.memoryMib)),
-    diskSizeGb: optional(gibibytes(1, DISK_GIB_MAX), DEFAULT_DISK_GIB),
+    diskSizeGb: optional(diskSizeGb, DEFAULT_DISK_GIB),
     workingDir: optional(guestPath, null),
     env: optional(environment, Object.freeze([])),
     user: optional(user, null),

@@ -7,10 +7,12 @@ export function mebibytes(min: number, max: number, note = ''): Read<number> {
   return sizeIn('MiB', Bytes.fromMib(1), wholeNumber(min, max, note));
 }
 
-/** A size in GiB: a number of them, or Bytes. */
-export function gibibytes(min: number, max: number): Read<number> {
-  return sizeIn('GiB', Bytes.fromGib(1), wholeNumber(min, max));
-}
+/** The largest an ext4 with blocks of 4 KiB is sure to be read by every kernel. */
+const DISK_GIB_MAX = 16_384;
+
+/** The size of a box's disk in GiB: a number of them, or Bytes. */
+export const diskSizeGb: Read<number> = (value, path) =>
+  sizeIn('GiB', Bytes.fromGib(1), wholeNumber(1, DISK_GIB_MAX))(value, path);
 
 function sizeIn(unit: string, one: Bytes, count: Read<number>): Read<number> {
   return (value, path) => {

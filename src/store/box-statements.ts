@@ -77,6 +77,12 @@ export const MOVE = `UPDATE boxes SET ${MOVED} WHERE ${MOVABLE} RETURNING *`;
 export const MOVE_TO_REST = `
   UPDATE boxes SET ${MOVED}, ${AT_REST} WHERE ${MOVABLE} RETURNING *`;
 
+/** The only thing about a box's spec that ever changes, while nobody has the box. */
+export const GROW = `
+  UPDATE boxes SET spec = json_set(spec, '$.diskSizeGb', CAST(:diskSizeGb AS INTEGER))
+  WHERE id = :id AND owner IS NULL AND spec ->> '$.diskSizeGb' <= :diskSizeGb
+  RETURNING *`;
+
 export const RELEASE = `
   UPDATE boxes SET ${AT_REST}
   WHERE ${CLAIMED} AND status IN ('configured', 'stopped')

@@ -142,6 +142,14 @@ export class Boxes {
     return this.#change(sql.MOVE_TO_REST, { ...move, owner });
   }
 
+  /**
+   * Records that a box's disk is to be larger, from its next start on. Null if somebody has the box, its disk is
+   * larger already, or there is no such box.
+   */
+  grow(id: BoxID, diskSizeGb: number): BoxRow | null {
+    return this.#change(sql.GROW, { id: id.asStr(), diskSizeGb });
+  }
+
   /** Gives back a claim to a box that did not start after all. False if the claim does not hold. */
   release(claim: BoxClaim): boolean {
     return this.#change(sql.RELEASE, { ...ticket(claim), owner: null }) !== null;

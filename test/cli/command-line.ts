@@ -1,11 +1,13 @@
 /** The command line as people use it: a process of its own for every command. */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { BoxliteRuntime } from '../../src/index.ts';
+import { inTime } from '../vm/polling.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../src/cli/boxlite.ts', import.meta.url));
 
@@ -43,6 +45,30 @@ export class CommandLine implements AsyncDisposable {
     throw new Error(`boxlite ${args.join(' ')}: status ${status}\n${stderr}`);
   }
 
+  /** What a command that goes on and on shows until it is enough. It is ended then. */
+  async watch(
+    args: readonly string[],
+    isEnough: (text: string) => boolean,
+    { terminal = false } = {},
+  ): Promise<string> {
+    const line = [process.execPath, PROGRAM, ...args];
+    // script(1) gives a program a terminal.
+    const [command = '', ...rest] = terminal
+      ? ['script', '-qec', line.join(' '), '/dev/null']
+      : line;
+    const child = spawn(command, rest, {
+      env: { ...process.env, BOXLITE_HOME: this.home },
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    try {
+      return await inTime(line.join(' '), untilEnough(child.stdout, isEnough));
+    } finally {
+      const ended = once(child, 'close');
+      child.kill('SIGTERM');
+      await ended;
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     {
       await using runtime = new BoxliteRuntime({ homeDir: this.home });
@@ -50,4 +76,16 @@ export class CommandLine implements AsyncDisposable {
     }
     rmSync(this.home, { recursive: true, force: true });
   }
+}
+
+async function untilEnough(
+  output: AsyncIterable<Uint8Array>,
+  isEnough: (text: string) => boolean,
+): Promise<string> {
+  let seen = '';
+  for await (const chunk of output) {
+    seen += String(chunk);
+    if (isEnough(seen)) return seen;
+  }
+  throw new Error(`it ended after: ${seen}`);
 }

@@ -124,6 +124,44 @@ describe('boxlite', () => {
     }
   });
 
+  it('shows stats again and again: a list a line as JSON, and in one place on a terminal', async () => {
+    await using cli = new CommandLine();
+    const id = await cli.say('create', '--name', 'busy', BASE);
+    await cli.say('start', 'busy');
+    const json = await cli.watch(
+      ['stats', '--format', 'json'],
+      (text) => text.split('\n').length > 3,
+    );
+    const samples = json
+      .split('\n')
+      .slice(0, 3)
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      samples.map((list) => list.map((box: { id: string }) => box.id)),
+      [[id], [id], [id]],
+    );
+    const clear = '\x1b[H\x1b[J';
+    const shown = await cli.watch(['stats'], (text) => text.split(clear).length > 3, {
+      terminal: true,
+    });
+    const [before, ...screens] = shown.split(clear);
+    assert.equal(before, '');
+    for (const screen of screens.slice(0, 2)) {
+      assert.match(screen, new RegExp(`^ID +NAME [^\\n]*\\n${id} +busy +[0-9.]+ % [^\\n]*\\n$`));
+    }
+  });
+
+  it('grows the disk of a box when it is started', async () => {
+    await using cli = new CommandLine();
+    await cli.say('create', '--name', 'data', '--disk-size', '1', BASE);
+    await cli.say('start', '--disk-size', '2', 'data');
+    const size = Number((await cli.say('exec', 'data', 'df', '-m', '/')).split(/ +/).at(-5));
+    assert.ok(size > 1536 && size <= 2048, `${size} MiB`);
+    const refused = await cli.run(['start', '--disk-size', '3', 'data']);
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /while it runs: stop it first\n$/);
+  });
+
   it('shows stats of nothing when nothing runs', async () => {
     await using cli = new CommandLine();
     assert.match(await cli.say('stats', '--no-stream'), /^ID +NAME +CPU +MEMORY[^\n]*$/);

@@ -1,12 +1,22 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { BoxDisks } from '../../src/disk/box-disk.ts';
-import { ext4Condition, SUPERBLOCK } from '../../src/disk/ext4-state.ts';
+import { ext4Bytes, ext4Condition, SUPERBLOCK } from '../../src/disk/ext4-state.ts';
 import { parseSparseTar } from '../../src/disk/sparse.ts';
 import { runCommand } from '../../src/process/run.ts';
 
@@ -17,6 +27,14 @@ const GIB = 1024 ** 3;
 
 function check(path: string): string {
   return execFileSync('e2fsck', ['-f', '-n', path], { encoding: 'utf8', stdio: 'pipe' });
+}
+
+function superblockOf(path: string): Uint8Array {
+  const superblock = new Uint8Array(SUPERBLOCK.bytes);
+  const file = openSync(path, 'r');
+  readSync(file, superblock, 0, superblock.length, SUPERBLOCK.offset);
+  closeSync(file);
+  return superblock;
 }
 
 describe('BoxDisks.create()', () => {
@@ -58,7 +76,7 @@ describe('BoxDisks.create()', () => {
 
 describe('BoxDisks.reopen()', () => {
   it('says that there is none', async () => {
-    assert.equal(await disks().reopen(join(scratch, 'nothing')), null);
+    assert.equal(await disks().reopen(join(scratch, 'nothing'), 1), null);
   });
 
   it('repairs a disk that was not unmounted in order', async () => {
@@ -70,7 +88,37 @@ describe('BoxDisks.reopen()', () => {
     });
     execFileSync('debugfs', ['-w', '-R', 'set_super_value state 0', path], { stdio: 'pipe' });
     assert.throws(() => check(path));
-    await using _file = await disks().reopen(path);
+    await using _file = await disks().reopen(path, 1);
+    check(path);
+  });
+
+  it('grows one that is smaller than it should be, and leaves what is on it', async () => {
+    const path = join(scratch, 'small');
+    await (await disks().create({ path }, 1)).close();
+    execFileSync('debugfs', ['-w', '-R', `write ${import.meta.filename} kept`, path], {
+      stdio: 'pipe',
+    });
+    for (const size of [2, 20]) {
+      await using file = await disks().reopen(path, size);
+      assert.equal((await file?.stat())?.size, size * GIB);
+      assert.equal(ext4Bytes(superblockOf(path)), size * GIB);
+    }
+    check(path);
+    const text = execFileSync('debugfs', ['-R', 'cat kept', path], { stdio: 'pipe' });
+    assert.deepEqual(text, readFileSync(import.meta.filename));
+    assert.ok(statSync(path).blocks * 512 < 8 * 1024 * 1024);
+    // Who asks for less gets what there is.
+    await using _file = await disks().reopen(path, 1);
+    assert.equal(ext4Bytes(superblockOf(path)), 20 * GIB);
+  });
+
+  it('grows one whose file has grown already, as when it was killed in the middle', async () => {
+    const path = join(scratch, 'cut-short');
+    await (await disks().create({ path }, 1)).close();
+    truncateSync(path, 3 * GIB);
+    execFileSync('debugfs', ['-w', '-R', 'set_super_value state 0', path], { stdio: 'pipe' });
+    await using _file = await disks().reopen(path, 3);
+    assert.equal(ext4Bytes(superblockOf(path)), 3 * GIB);
     check(path);
   });
 
@@ -78,7 +126,7 @@ describe('BoxDisks.reopen()', () => {
     const path = join(scratch, 'zeros');
     await using file = await open(path, 'w');
     await file.truncate(1024 * 1024);
-    await assert.rejects(disks().reopen(path), { kind: 'Storage' });
+    await assert.rejects(disks().reopen(path, 1), { kind: 'Storage' });
   });
 });
 
@@ -86,6 +134,7 @@ describe('ext4Condition()', () => {
   it('tells an ext4 from noise', () => {
     assert.equal(ext4Condition(new Uint8Array(SUPERBLOCK.bytes)), 'unknown');
     assert.equal(ext4Condition(new Uint8Array(3)), 'unknown');
+    assert.equal(ext4Bytes(new Uint8Array(SUPERBLOCK.bytes)), 0);
   });
 });
 

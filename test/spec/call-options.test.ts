@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Seconds } from '../../src/base/durations.ts';
+import { Bytes } from '../../src/base/sizes.ts';
 import {
   parseCopyOptions,
   parseListFilter,
@@ -8,6 +9,7 @@ import {
   parsePort,
   parsePortName,
   parseSignalOptions,
+  parseStartOptions,
   parseStopOptions,
 } from '../../src/spec/call-options.ts';
 import { refuses } from './refusal.ts';
@@ -16,6 +18,7 @@ const { signal } = new AbortController();
 
 test('every call can do without options', () => {
   assert.deepEqual(parseSignalOptions(undefined), { signal: null });
+  assert.deepEqual(parseStartOptions(undefined), { diskSizeGb: null, signal: null });
   assert.deepEqual(parseStopOptions(undefined), { timeoutMs: null });
   assert.deepEqual(parseLogsOptions(undefined), { follow: false, signal: null });
   assert.deepEqual(parseCopyOptions(undefined), {
@@ -34,6 +37,7 @@ test('every call can do without options', () => {
 
 test('every call takes its options', () => {
   assert.equal(parseSignalOptions({ signal }).signal, signal);
+  assert.equal(parseStartOptions({ diskSizeGb: Bytes.fromGib(20) }).diskSizeGb, 20);
   assert.equal(parseStopOptions({ timeoutMs: 0 }).timeoutMs, 0);
   assert.equal(parseStopOptions({ timeoutMs: Seconds.fromSeconds(2) }).timeoutMs, 2000);
   assert.deepEqual(parseLogsOptions({ follow: true, signal }), { follow: true, signal });

@@ -288,3 +288,18 @@ test('boxes stay when the store is closed and opened again', (t) => {
   );
   assert.deepEqual(openStore(t, home).boxes.list(), rows.reverse());
 });
+
+test('grow() makes the disk of a box that nobody has larger, and nothing else', (t) => {
+  const { boxes } = newStore(t);
+  const spec = boxSpec({ autoRemove: false, diskSizeGb: 4, labels: { a: 'b' } });
+  const row = boxes.create(newBox({ spec }));
+  const grown = { ...row, spec: { ...row.spec, diskSizeGb: 9 } };
+  assert.deepEqual(boxes.grow(row.id, 9), grown);
+  assert.equal(boxes.grow(row.id, 8), null);
+  const claimed = boxes.claim(row.id, runner());
+  assert.equal(boxes.grow(row.id, 10), null);
+  assert(claimed !== null);
+  boxes.release(claimed.claim);
+  assert.deepEqual(boxes.get(row.id)?.spec, grown.spec);
+  assert.equal(boxes.grow(BoxIDMint.mint(), 10), null);
+});

@@ -90,6 +90,30 @@ forEachEngine((engine) => {
       await assert.rejects(box.start(), { kind: 'NotFound' });
     });
 
+    it('has a disk that grows when it is started, and never shrinks', async () => {
+      await using owner = new TestRuntime(engine);
+      const box = await owner.makeBox({ autoRemove: false, diskSizeGb: 1 }, 'growing');
+      const sizeMib = async () =>
+        Number((await shell(box, 'df -m / | tail -1')).stdout.split(/ +/)[1]);
+      await shell(box, 'echo text > /file');
+      const before = await sizeMib();
+      await assert.rejects(box.start({ diskSizeGb: 3 }), { kind: 'InvalidState', message: /stop/ });
+      await box.stop();
+      await box.start({ diskSizeGb: 3 });
+      const after = await sizeMib();
+      assert.ok(before < 1024 && after > 2 * 1024 && after <= 3 * 1024, `${before}, ${after} MiB`);
+      assert.equal((await shell(box, 'cat /file')).stdout, 'text\n');
+      await box.start({ diskSizeGb: 3 });
+      await box.stop();
+      await assert.rejects(box.start({ diskSizeGb: 2 }), {
+        kind: 'InvalidArgument',
+        message: /^diskSizeGb: expected 3 or more/,
+      });
+      assert.equal(await sizeMib(), after);
+      await box.stop();
+      await owner.runtime.remove('growing');
+    });
+
     it('is stopped by disposing of it, and with its runtime', async () => {
       await using owner = new TestRuntime(engine);
       let processes: ProcessEntry[] = [];

@@ -16,6 +16,7 @@ runs that and ends with it; without one it waits for "boxlite exec".
       --name NAME         name the box
       --cpus N            processors (default 2)
   -m, --memory MIB        memory (default 512)
+      --disk-size GIB     what the box may write (default 10), taken as it is written
       --engine ENGINE     auto, kvm, hvf, uml or tcg`;
 
 export async function create(args: readonly string[]): Promise<number> {

@@ -27,6 +27,7 @@ instead, and the box goes on until its command, or the image's own, ends.
       --name NAME         name the box
       --cpus N            processors (default 2)
   -m, --memory MIB        memory (default 512)
+      --disk-size GIB     what the box may write (default 10), taken as it is written
       --timeout SECONDS   end the command after this long, with status 124
       --engine ENGINE     auto, kvm, hvf, uml or tcg
       --rm                remove the box afterwards (default, except with -d)

@@ -1,13 +1,20 @@
 import { BoxliteRuntime } from '../../index.ts';
-import { parseCommandLine } from '../arguments.ts';
+import { parseCommandLine, wholeNumber } from '../arguments.ts';
 import { printEach, requireBox } from '../targets.ts';
 
-export const startUsage = `boxlite start BOX...
+export const startUsage = `boxlite start [--disk-size GIB] BOX...
 
-Boots boxes that were created or have been stopped. Those that run are left alone.`;
+Boots boxes that were created or have been stopped. Those that run are left alone.
+
+      --disk-size GIB    make the disk this large first; it never gets smaller`;
+
+const options = { 'disk-size': { type: 'string' } } as const;
 
 export async function start(args: readonly string[]): Promise<number> {
-  const { rest } = parseCommandLine(args, {});
+  const { values, rest } = parseCommandLine(args, options);
+  const diskSizeGb = wholeNumber(values['disk-size'], 'disk-size');
   await using runtime = new BoxliteRuntime();
-  return await printEach(rest, 'start', async (name) => (await requireBox(runtime, name)).start());
+  return await printEach(rest, 'start', async (name) => {
+    await (await requireBox(runtime, name)).start({ diskSizeGb });
+  });
 }
