@@ -57,7 +57,7 @@ export function proxySettings(): ProxySettings {
   };
 }
 
-/** All variables, for programs of the user's such as credential helpers, which look for their session. */
+/** All variables, for programs that go on as the user's: credential helpers look for their session there. */
 export function wholeEnvironment(): Record<string, string> {
   const entries = Object.entries(process.env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined,

@@ -2,20 +2,27 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { BoxliteError } from '../base/errors.ts';
 
+/** What a program is started with. */
+export interface DetachedOptions {
+  /** Written to its standard input, which is then closed. */
+  readonly input: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
- * Starts a program that outlives this one, in a session of its own, and gives it `input`. Resolves with the
- * first line it prints, after which nobody listens to it any more.
+ * Starts a program that outlives this one, in a session of its own. Resolves with the first line it prints, after which nobody listens to it any more.
  * @throws BoxliteError `Engine` if it ends without a word; the signal's reason if aborted, which ends it.
  */
 export async function startDetached(
   command: string,
   args: readonly string[],
-  input: string,
-  signal?: AbortSignal,
+  { input, env, signal }: DetachedOptions,
 ): Promise<string> {
   signal?.throwIfAborted();
   const child = spawn(command, args, {
     cwd: '/',
+    env,
     detached: true,
     stdio: ['pipe', 'pipe', 'ignore'],
   });

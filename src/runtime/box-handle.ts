@@ -184,7 +184,9 @@ export class BoxHandle implements BoxBackend {
   ): Promise<Connection | null> {
     if (row.spec.detach) {
       const image = await this.#owner.image(row, signal);
-      await startShim({ homeDir: this.#home.directory, id: this.id.asStr(), image }, signal);
+      const { directory: homeDir, host } = this.#home;
+      const { cacheDir } = host.options;
+      await startShim({ homeDir, id: this.id.asStr(), image }, { cacheDir, signal });
       attempt.started = true;
       return null;
     }

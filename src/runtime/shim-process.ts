@@ -1,4 +1,6 @@
 import { fileURLToPath } from 'node:url';
+import { compileCacheIn } from '../base/compile-cache.ts';
+import { wholeEnvironment } from '../base/env.ts';
 import { BoxliteError, type BoxliteErrorKind } from '../base/errors.ts';
 import { startDetached } from '../process/detached.ts';
 import type { RootImage } from './root-image.ts';
@@ -29,8 +31,15 @@ const SHIM = fileURLToPath(
  * Starts a program that owns one box and outlives this one; resolves when the box runs.
  * @throws BoxliteError what booting the box throws there
  */
-export async function startShim(order: ShimOrder, signal?: AbortSignal): Promise<void> {
-  const line = await startDetached(process.execPath, [SHIM], JSON.stringify(order), signal);
+export async function startShim(
+  order: ShimOrder,
+  { cacheDir, signal }: { readonly cacheDir: string; readonly signal?: AbortSignal | undefined },
+): Promise<void> {
+  const line = await startDetached(process.execPath, [SHIM], {
+    input: JSON.stringify(order),
+    env: { ...wholeEnvironment(), NODE_COMPILE_CACHE: compileCacheIn(cacheDir) },
+    signal,
+  });
   const { error } = JSON.parse(line) as ShimReport;
   if (error === null) return;
   const { kind, message, code } = error;

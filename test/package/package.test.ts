@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { accessSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -99,10 +99,13 @@ describe('the packed package', () => {
 
   it('puts a boxlite on the PATH', () => {
     const program = join(scratch, 'node_modules/.bin/boxlite');
-    const { stdout } = spawnSync(program, ['run', 'builtin:base', '--', 'echo', 'hi'], {
+    // Whatever Node runs the tests, the program looks for one on the PATH.
+    const PATH = [dirname(process.execPath), process.env['PATH']].join(delimiter);
+    const { stdout, stderr } = spawnSync(program, ['run', 'builtin:base', '--', 'echo', 'hi'], {
       encoding: 'utf8',
+      env: { ...process.env, PATH },
     });
-    assert.equal(stdout, 'hi\n');
+    assert.deepEqual([stdout, stderr], ['hi\n', '']);
   });
 
   it('has no install scripts and no native addons', () => {
