@@ -43,6 +43,8 @@ void files_open(uint32_t id, const struct json *request);
 /* A child ended, as waitpid() told it. */
 void exec_reaped(int pid, int status);
 
+/* Does what can be done before the host asks for the boot. */
+void boot_prepare(void);
 /* Inserts the modules the initramfs brings, in their order. */
 void boot_modules(void);
 /* Ends all processes and leaves the disks clean. */

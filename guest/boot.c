@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "container.h"
 #include "power.h"
 #include "process.h"
 
@@ -37,16 +38,9 @@ struct mount_step {
 /* Inodes are set up when they are first used; zeroing their tables in the background would fill the sparse file. */
 #define DISK_OPTIONS "noinit_itable,errors=remount-ro"
 #define OVERLAY_OPTIONS "lowerdir=/image,upperdir=/disk/upper,workdir=/disk/work"
-#define QUIET (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
-/* What every box has over its root. "/box-dev" is the initramfs's set of device nodes. */
-static const struct mount_step system_mounts[] = {
-    {"proc", "/root/proc", "proc", QUIET, NULL},
-    {"sysfs", "/root/sys", "sysfs", QUIET | MS_RDONLY, NULL},
-    {"/box-dev", "/root/dev", NULL, MS_BIND, NULL},
-    {"devpts", "/root/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"},
-    {"shm", "/root/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"},
-};
+/* Why there can be no container; empty if there can. */
+static char no_container[256];
 
 void boot_modules(void)
 {
@@ -63,13 +57,10 @@ void boot_modules(void)
     }
 }
 
-/* Fills `message` and returns -1 if it fails. A missing target is made first. */
+/* Fills `message` and returns -1 if it fails. */
 static int do_mount(const struct mount_step *step, char *message, size_t size)
 {
     if (mount(step->source, step->target, step->type, step->flags, step->options) == 0)
-        return 0;
-    if (errno == ENOENT && mkdir(step->target, 0755) == 0 &&
-        mount(step->source, step->target, step->type, step->flags, step->options) == 0)
         return 0;
     snprintf(message, size, "cannot mount %s at %s: %s", step->source, step->target, strerror(errno));
     return -1;
@@ -92,9 +83,6 @@ static int mount_root(const char *image, const char *disk, char *message, size_t
         if (do_mount(&overlay, message, size) != 0)
             return -1;
     }
-    for (size_t i = 0; i < sizeof system_mounts / sizeof *system_mounts; i++)
-        if (do_mount(&system_mounts[i], message, size) != 0)
-            return -1;
     return 0;
 }
 
@@ -141,6 +129,11 @@ static void bring_loopback_up(void)
     close(fd);
 }
 
+void boot_prepare(void)
+{
+    container_prepare(no_container, sizeof no_container);
+}
+
 void boot_open(uint32_t id, const struct json *request)
 {
     char message[512];
@@ -149,6 +142,10 @@ void boot_open(uint32_t id, const struct json *request)
     const char *hostname = json_text(request, "hostname", "box");
     if (agent.booted || image == NULL || disk == NULL) {
         reject(id, "invalid", agent.booted ? "the box has booted already" : "boot needs image and disk");
+        return;
+    }
+    if (no_container[0] != 0) {
+        reject(id, "container", no_container);
         return;
     }
     set_clock(json_number(request, "time", 0));
@@ -160,6 +157,10 @@ void boot_open(uint32_t id, const struct json *request)
     bring_loopback_up();
     if (sethostname(hostname, strlen(hostname)) != 0) {
         reject(id, "hostname", strerror(errno));
+        return;
+    }
+    if (container_start(json_get(request, "files"), message, sizeof message) != 0) {
+        reject(id, "container", message);
         return;
     }
     agent.booted = 1;

@@ -17,11 +17,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent.h"
+#include "cgroup.h"
+#include "clone.h"
+#include "container.h"
+#include "file_worker.h"
 #include "power.h"
 #include "process.h"
 #include "user.h"
@@ -47,7 +52,9 @@ struct exec {
     int status;
     /* The host has asked the tree to end and will kill what does not: until then the stream stays open. */
     int kill_follows;
-    struct process_list tree;
+    struct cgroup *cgroup;
+    /* The host has had it killed. */
+    int killed;
     int tty;
     int large_pipe;
     /* Input the process has not taken: queue[queue_start..queue_end). */
@@ -68,8 +75,11 @@ struct launch {
     char **environment;
     size_t environment_count;
     const char *directory;
+    /* Make the directory if it is missing. */
+    int make_directory;
     const char *user;
-    int tty;
+    /* The number of its terminal, -1 if it has none. */
+    int terminal;
     int fds[3];
 };
 
@@ -255,7 +265,7 @@ static void free_if_over(struct exec *exec)
     while (*at != exec)
         at = &(*at)->next;
     *at = exec->next;
-    process_list_clear(&exec->tree);
+    cgroup_give_back(exec->cgroup);
     free(exec);
 }
 
@@ -322,14 +332,11 @@ static void resize(struct exec *exec, const struct json *size)
         ioctl(exec->out.fd, TIOCSWINSZ, &window);
 }
 
-/* What is left of a command whose process has been reaped is known by its session alone; the number itself may have
- * gone to another command by now, which must not suffer. */
+/* The command and all it has started, also what has left its session or outlived its parents. */
 static void signal_all(struct exec *exec, int signal)
 {
-    for (struct exec *other = execs; other != NULL; other = other->next)
-        if (other != exec && other->pid == exec->pid && !other->reaped)
-            return;
-    signal_tree(exec->pid, exec->reaped, signal, &exec->tree);
+    exec->killed |= signal == SIGKILL;
+    cgroup_signal(exec->cgroup, signal);
 }
 
 /* Anything but SIGKILL asks nicely. */
@@ -349,8 +356,10 @@ static void message_arrived(struct stream *stream, const struct json *message)
     int64_t signal = json_number(message, "signal", 0);
     int64_t tree = json_number(message, "signalTree", 0);
     const struct json *size = json_get(message, "resize");
-    if (signal > 0 && signal <= SIGRTMAX && !exec->reaped)
+    if (signal > 0 && signal <= SIGRTMAX && !exec->reaped) {
+        exec->killed |= signal == SIGKILL;
         kill(exec->pid, (int)signal);
+    }
     if (size != NULL)
         resize(exec, size);
     if (tree > 0 && tree <= SIGRTMAX)
@@ -412,6 +421,13 @@ static _Noreturn void fail(const char *code, const char *what, int number)
     _exit(127);
 }
 
+/* So that it can open them by the names they have in /dev and /proc. */
+static void give_streams(const struct user *user)
+{
+    for (int i = 0; i < 3 && user->uid != 0; i++)
+        fchown(i, user->uid, (gid_t)-1);
+}
+
 static void become_user(struct launch *launch)
 {
     static struct user user;
@@ -422,6 +438,7 @@ static void become_user(struct launch *launch)
         const char *wrong = user_lookup(launch->user, &user);
         if (wrong != NULL)
             fail("bad_user", wrong, 0);
+        give_streams(&user);
         if (setgroups((size_t)user.group_count, user.groups) != 0 || setgid(user.gid) != 0 || setuid(user.uid) != 0)
             fail("bad_user", "cannot become the user", errno);
     }
@@ -432,14 +449,25 @@ static void become_user(struct launch *launch)
     launch->environment[launch->environment_count++] = home;
 }
 
+/* By its name in the container, by which programs look for it. It becomes the session's. */
+static int open_own_terminal(int number)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/dev/pts/%d", number);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        fail("failed", "cannot take the terminal", errno);
+    return fd;
+}
+
 static void take_descriptors(const struct launch *launch)
 {
-    setsid();
+    int fds[3] = {launch->fds[0], launch->fds[1], launch->fds[2]};
+    if (launch->terminal >= 0)
+        fds[0] = fds[1] = fds[2] = open_own_terminal(launch->terminal);
     for (int i = 0; i < 3; i++)
-        if (dup2(launch->fds[i], i) < 0)
+        if (dup2(fds[i], i) < 0)
             fail("failed", "cannot set up descriptors", errno);
-    if (launch->tty && ioctl(0, TIOCSCTTY, 0) != 0)
-        fail("failed", "cannot take the terminal", errno);
 }
 
 static void restore_signals(void)
@@ -492,11 +520,26 @@ static _Noreturn void execute(const struct launch *launch)
     fail(reason == ENOENT ? "not_found" : "not_executable", "cannot execute it", reason);
 }
 
-static _Noreturn void run_child(struct launch *launch)
+/* As container engines do: what the image names is made, and belongs to root. */
+static void make_directory(const struct launch *launch)
 {
+    static char path[4096];
+    if (chdir(launch->directory) == 0 || errno != ENOENT)
+        return;
+    int whole = snprintf(path, sizeof path, "%s", launch->directory);
+    if (whole >= (int)sizeof path || file_make_directories(path, 0755) < 0)
+        fail("bad_directory", launch->directory, errno);
+}
+
+static void run_child(void *argument)
+{
+    struct launch *launch = argument;
+    setsid();
+    if (container_enter() != 0)
+        fail("failed", "cannot enter the container", errno);
     take_descriptors(launch);
-    if (chroot("/root") != 0 || chdir("/") != 0)
-        fail("failed", "cannot enter the root", errno);
+    if (launch->make_directory)
+        make_directory(launch);
     become_user(launch);
     if (chdir(launch->directory) != 0)
         fail("bad_directory", launch->directory, errno);
@@ -527,7 +570,9 @@ static char **string_list(const struct json *array, size_t extra, size_t *count)
 /* Descriptors of the agent's side and of the child's. */
 struct ends {
     int in, out, err;
+    /* -1 where it opens its terminal itself. */
     int child[3];
+    int terminal;
 };
 
 static int open_terminal(struct ends *ends, const struct json *size)
@@ -537,17 +582,16 @@ static int open_terminal(struct ends *ends, const struct json *size)
         .ws_col = (unsigned short)json_number(size, "cols", 80),
     };
     int unlock = 0;
-    int master = open("/root/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+    int number;
+    int master = open(CONTAINER_PTMX, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
     if (master < 0)
         return -1;
-    int slave = ioctl(master, TIOCSPTLCK, &unlock) == 0
-                    ? ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC)
-                    : -1;
-    if (slave < 0 || ioctl(master, TIOCSWINSZ, &window) != 0) {
+    if (ioctl(master, TIOCSPTLCK, &unlock) != 0 || ioctl(master, TIOCGPTN, &number) != 0 ||
+        ioctl(master, TIOCSWINSZ, &window) != 0) {
         close(master);
         return -1;
     }
-    *ends = (struct ends){.in = master, .out = master, .err = -1, .child = {slave, slave, slave}};
+    *ends = (struct ends){.in = master, .out = master, .err = -1, .child = {-1, -1, -1}, .terminal = number};
     return 0;
 }
 
@@ -564,7 +608,7 @@ static int open_pipes(struct ends *ends)
         }
         return -1;
     }
-    *ends = (struct ends){.in = pipes[0][1], .out = pipes[1][0], .err = pipes[2][0]};
+    *ends = (struct ends){.in = pipes[0][1], .out = pipes[1][0], .err = pipes[2][0], .terminal = -1};
     ends->child[0] = pipes[0][0];
     ends->child[1] = pipes[1][1];
     ends->child[2] = pipes[2][1];
@@ -576,11 +620,8 @@ static int open_pipes(struct ends *ends)
 
 static void close_child_ends(const struct ends *ends)
 {
-    close(ends->child[0]);
-    if (ends->child[1] == ends->child[0])
-        return;
-    close(ends->child[1]);
-    close(ends->child[2]);
+    for (int i = 0; i < 3 && ends->child[i] >= 0; i++)
+        close(ends->child[i]);
 }
 
 static void close_own_ends(const struct ends *ends)
@@ -604,7 +645,7 @@ static void watch(struct exec *exec, const struct ends *ends)
 }
 
 /* The process, or -1 with `failure` saying why. */
-static pid_t spawn(struct launch *launch)
+static pid_t spawn(struct launch *launch, const struct cgroup *cgroup)
 {
     if (failure == NULL) {
         failure = mmap(NULL, sizeof *failure, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -612,9 +653,7 @@ static pid_t spawn(struct launch *launch)
             die("no memory for commands");
     }
     failure->code[0] = 0;
-    pid_t pid = vfork();
-    if (pid == 0)
-        run_child(launch);
+    pid_t pid = clone_vfork(CLONE_INTO_CGROUP, cgroup->directory, run_child, launch);
     if (pid < 0) {
         snprintf(failure->code, sizeof failure->code, "failed");
         snprintf(failure->message, sizeof failure->message, "cannot make a process: %s", strerror(errno));
@@ -625,22 +664,31 @@ static pid_t spawn(struct launch *launch)
     return pid;
 }
 
+/* Ends what has been opened for a command that does not run. */
+static void refuse(struct exec *exec, uint32_t id, const char *code, const char *message)
+{
+    if (exec->cgroup != NULL)
+        cgroup_give_back(exec->cgroup);
+    reject(id, code, message);
+    free(exec);
+}
+
 static void start(struct exec *exec, uint32_t id, const struct json *request, struct launch *launch)
 {
     struct ends ends;
-    exec->tty = launch->tty;
-    if ((exec->tty ? open_terminal(&ends, json_get(request, "tty")) : open_pipes(&ends)) != 0) {
-        reject(id, "failed", "the box is out of descriptors or memory");
-        free(exec);
+    exec->cgroup = cgroup_take();
+    if (exec->cgroup == NULL ||
+        (exec->tty ? open_terminal(&ends, json_get(request, "tty")) : open_pipes(&ends)) != 0) {
+        refuse(exec, id, "failed", "the box is out of descriptors or memory");
         return;
     }
     memcpy(launch->fds, ends.child, sizeof launch->fds);
-    exec->pid = spawn(launch);
+    launch->terminal = ends.terminal;
+    exec->pid = spawn(launch, exec->cgroup);
     close_child_ends(&ends);
     if (exec->pid < 0) {
         close_own_ends(&ends);
-        reject(id, failure->code, failure->message);
-        free(exec);
+        refuse(exec, id, failure->code, failure->message);
         return;
     }
     exec->main = (struct stream){.events = &main_events, .owner = exec};
@@ -671,14 +719,17 @@ void exec_open(uint32_t id, const struct json *request)
     };
     launch.argv = string_list(json_get(request, "argv"), 0, &argument_count);
     launch.environment = string_list(json_get(request, "env"), EXTRA_VARIABLES, &launch.environment_count);
+    const struct json *make = json_get(request, "makeCwd");
+    launch.make_directory = make != NULL && make->type == JSON_TRUE;
     const struct json *tty = json_get(request, "tty");
-    launch.tty = tty != NULL && tty->type == JSON_OBJECT;
     struct exec *exec = calloc(1, sizeof *exec);
+    if (exec != NULL)
+        exec->tty = tty != NULL && tty->type == JSON_OBJECT;
     if (!agent.booted)
         reject(id, "invalid", "the box has not booted");
     else if (launch.argv == NULL || argument_count == 0 || launch.environment == NULL || exec == NULL)
         reject(id, "invalid", "exec needs argv and env");
-    else if (!is_error_stream(id, json_number(request, "stderr", 0), launch.tty))
+    else if (!is_error_stream(id, json_number(request, "stderr", 0), exec->tty))
         reject(id, "invalid", "stderr is no stream that can be opened");
     else if (agent.streams.count + 2 > STREAMS_MAX)
         reject(id, "failed", "too many streams");

@@ -1,4 +1,4 @@
-/* A file worker's life: it enters the box's root, and then does one request after another. */
+/* A file worker's life: it enters the container's file systems, and then does one request after another. */
 #include "file_worker.h"
 
 #include <errno.h>
@@ -14,6 +14,8 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "container.h"
 
 /* Where its socket is, above the standard streams that a worker has not. */
 #define SOCKET 3
@@ -207,13 +209,6 @@ int control_read(struct file_request *message)
 
 /* --- Life -------------------------------------------------------------------------------------------------------- */
 
-/* The one place that knows where the box's root is. */
-static void enter_root(void)
-{
-    if (chroot("/root") != 0 || chdir("/") != 0)
-        _exit(1);
-}
-
 static void serve(const struct file_request *request)
 {
     static const struct {
@@ -242,14 +237,13 @@ _Noreturn void file_worker(int socket)
     struct sigaction action = {.sa_handler = given_up};
     static char text[FILE_PAYLOAD_MAX];
     /* The agent's descriptors must not live on here: they would keep pipes open. */
-    if (dup2(socket, SOCKET) < 0 || syscall(SYS_close_range, SOCKET + 1, ~0U, 0) != 0 ||
+    if (container_enter_files() != 0 || dup2(socket, SOCKET) < 0 || syscall(SYS_close_range, SOCKET + 1, ~0U, 0) != 0 ||
         syscall(SYS_close_range, 0, SOCKET - 1, 0) != 0)
         _exit(1);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     setrlimit(RLIMIT_NOFILE, &descriptors);
     umask(0);
-    enter_root();
     for (;;) {
         if (!receive(-1) || in_message.kind != FILE_REQUEST)
             continue;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "container.h"
 #include "file_request.h"
 #include "power.h"
 
@@ -277,7 +278,7 @@ static struct worker *hire(void)
     }
     setsockopt(ends[0], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes);
     setsockopt(ends[1], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes);
-    worker->pid = fork();
+    worker->pid = container_fork_outside();
     if (worker->pid == 0)
         file_worker(ends[1]);
     close(ends[1]);

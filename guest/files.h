@@ -1,5 +1,5 @@
 /*
- * Between the agent and its file workers. A worker is a process in the box's root that does what may block, one request
+ * Between the agent and its file workers. A worker is a process with the container's file systems that does what may block, one request
  * at a time: a FIFO nobody writes to, or a volume that does not answer, holds up nobody but who asked.
  */
 #ifndef FILES_H

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "container.h"
 #include "power.h"
 #include "process.h"
 
@@ -242,8 +243,11 @@ static void reap(int signals)
     pid_t pid;
     if (read(signals, &info, sizeof info) < 0 && errno != EAGAIN)
         die("cannot read signals");
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (agent.booted && pid == container_init_pid())
+            die("the init of the container has ended, and all commands with it");
         exec_reaped(pid, status);
+    }
 }
 
 static void close_gaps(void)
@@ -297,7 +301,7 @@ static void serve(int signals)
 /* Without a console the kernel opens no descriptor for us, and the wire would take the place of one. */
 static void take_standard_streams(void)
 {
-    int fd = open("/box-dev/null", O_RDWR);
+    int fd = open("/box-nodes/null", O_RDWR);
     while (fd >= 0 && fd <= STDERR_FILENO)
         fd = dup(fd);
     close(fd);
@@ -314,5 +318,8 @@ int main(void)
     frame_decoder_init(&decoder);
     wire_open(&agent.wire, getenv("BOXLITE_WIRE"), getenv("BOXLITE_MAILBOX"));
     say_hello();
+    if (wire_flush(&agent.wire) != 0)
+        wire_ended();
+    boot_prepare();
     serve(signals);
 }

@@ -26,28 +26,33 @@ const boxDevices: readonly (readonly [string, number, number])[] = [
   ['tty', 5, 0],
 ];
 
+/** Of a box's `/dev`, its nodes, and the files that are laid over its image's. */
+const boxDirectories = ['box-dev', 'box-dev/pts', 'box-dev/mqueue', 'box-nodes', 'box-files'];
+
 const boxLinks: readonly (readonly [string, string])[] = [
   ['fd', '/proc/self/fd'],
   ['stdin', '/proc/self/fd/0'],
   ['stdout', '/proc/self/fd/1'],
   ['stderr', '/proc/self/fd/2'],
   ['ptmx', 'pts/ptmx'],
+  ['core', '/proc/kcore'],
 ];
 
 /**
  * The file system a guest starts in: the agent as `/init`, the kernel's modules in the order they go in,
- * the directories the agent mounts on, and in `/box-dev` the nodes it binds over a box's `/dev`.
+ * the directories the agent mounts on, in `/box-dev` a box's `/dev`, and in `/box-nodes` the nodes that are bound over
+ * the files there: a node counts by where it is mounted, so that none can be made beside them.
  */
 export function initramfs(agent: Uint8Array, modules: readonly Uint8Array[]): Uint8Array {
-  const directories = ['dev', 'proc', 'image', 'disk', 'root', 'modules', 'box-dev'];
+  const directories = ['dev', 'proc', 'cgroup', 'image', 'disk', 'root', 'modules'];
   return writeCpio([
-    ...directories.map((name) => ({ name, mode: DIRECTORY | 0o755 })),
-    { name: 'box-dev/pts', mode: DIRECTORY | 0o755 },
+    ...[...directories, ...boxDirectories].map((name) => ({ name, mode: DIRECTORY | 0o755 })),
     { name: 'box-dev/shm', mode: DIRECTORY | 0o1777 },
     { name: 'dev/console', mode: CHARACTER | 0o600, device: [5, 1] },
     ...boxDevices.map(([name, major, minor]): CpioEntry => {
-      return { name: `box-dev/${name}`, mode: CHARACTER | 0o666, device: [major, minor] };
+      return { name: `box-nodes/${name}`, mode: CHARACTER | 0o666, device: [major, minor] };
     }),
+    ...boxDevices.map(([name]) => ({ name: `box-dev/${name}`, mode: FILE | 0o666 })),
     ...boxLinks.map(([name, target]) => {
       return { name: `box-dev/${name}`, mode: LINK | 0o777, data: text.encode(target) };
     }),

@@ -6,7 +6,7 @@ import type { Kernel } from '../spec/parts.ts';
 import { type Agent, readAgent } from './agent.ts';
 
 /** Part of the cached names: raise it when the layout of the initramfs changes. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 /** The path of the initramfs for a kernel and an agent, made if it is not in `<cacheDir>/initramfs` yet. */
 export async function cachedInitramfs(

@@ -1,0 +1,26 @@
+/* Control groups: one around the container, and in it one around each command, which holds all that it starts. */
+#ifndef CGROUP_H
+#define CGROUP_H
+
+#include <stddef.h>
+
+/* The group of a command. */
+struct cgroup {
+    /* What clone3() takes. */
+    int directory;
+    int events;
+    struct cgroup *next;
+};
+
+/* Makes the container's group. Its descriptor, or -1 with `message` saying why. */
+int cgroup_prepare(char *message, size_t size);
+
+/* An empty group for a command. NULL if there is no memory for one. */
+struct cgroup *cgroup_take(void);
+/* The command is over. What still runs in the group keeps it from being taken. */
+void cgroup_give_back(struct cgroup *cgroup);
+
+/* Signals every process of the group, wherever it has gone in the tree of processes. None escapes a SIGKILL. */
+void cgroup_signal(const struct cgroup *cgroup, int signal);
+
+#endif

@@ -1,0 +1,147 @@
+/*
+ * The agent's side of the container. Its own children are born into the container's pid namespace, all others of its
+ * namespaces they join themselves, with one system call.
+ *
+ * Until it has become the program, such a child is the agent: it shares its memory. So the agent is not dumpable, which
+ * keeps all who lack CAP_SYS_PTRACE, as the container does, from tracing it or reading it through /proc.
+ */
+#include "container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "clone.h"
+#include "container_root.h"
+
+/* From linux/capability.h: what Docker's containers have. */
+#define CAPABILITY(number) (1ULL << (number))
+#define CONTAINER_CAPABILITIES                                                                                       \
+    (CAPABILITY(0)    /* chown */                                                                                    \
+     | CAPABILITY(1)  /* dac_override */                                                                             \
+     | CAPABILITY(3)  /* fowner */                                                                                   \
+     | CAPABILITY(4)  /* fsetid */                                                                                   \
+     | CAPABILITY(5)  /* kill */                                                                                     \
+     | CAPABILITY(6)  /* setgid */                                                                                   \
+     | CAPABILITY(7)  /* setuid */                                                                                   \
+     | CAPABILITY(8)  /* setpcap */                                                                                  \
+     | CAPABILITY(10) /* net_bind_service */                                                                         \
+     | CAPABILITY(13) /* net_raw */                                                                                  \
+     | CAPABILITY(18) /* sys_chroot */                                                                               \
+     | CAPABILITY(27) /* mknod */                                                                                    \
+     | CAPABILITY(29) /* audit_write */                                                                              \
+     | CAPABILITY(31) /* setfcap */)
+
+static struct {
+    int cgroup;
+    /* pidfds of the container's init and of the agent, which stand for their namespaces. */
+    int init;
+    int agent;
+    pid_t init_pid;
+} container = {.cgroup = -1, .init = -1, .agent = -1};
+
+/*
+ * The bounding set is all that a program of root's gets: the agent, which becomes no other program, keeps what it has,
+ * and what it starts is limited without a system call.
+ */
+static void limit_capabilities(void)
+{
+    for (int number = 0; number < 64; number++)
+        if (!(CONTAINER_CAPABILITIES & CAPABILITY(number)) && prctl(PR_CAPBSET_DROP, number, 0, 0, 0) != 0)
+            return;
+}
+
+int container_prepare(char *message, size_t size)
+{
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    limit_capabilities();
+    container.agent = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (container.agent < 0) {
+        snprintf(message, size, "cannot make a container: %s", strerror(errno));
+        return -1;
+    }
+    container.cgroup = cgroup_prepare(message, size);
+    return container.cgroup < 0 ? -1 : root_prepare(message, size);
+}
+
+/* What the init says before it closes the pipe is what went wrong. */
+static int wait_for_init(int pipe, char *message, size_t size)
+{
+    ssize_t length = read(pipe, message, size - 1);
+    message[length > 0 ? length : 0] = 0;
+    return length > 0 && strcmp(message, ROOT_READY) == 0 ? 0 : -1;
+}
+
+static pid_t clone_init(int *pidfd)
+{
+    const struct clone_args args = {
+        .flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD | CLONE_INTO_CGROUP,
+        .pidfd = (uintptr_t)pidfd,
+        .exit_signal = SIGCHLD,
+        .cgroup = (uint64_t)container.cgroup,
+    };
+    return clone_fork(&args);
+}
+
+int container_start(const struct json *files, char *message, size_t size)
+{
+    int ends[2];
+    if (root_write_files(files, message, size) != 0)
+        return -1;
+    /* What the agent mounts below later on appears in the container. */
+    if (mount(NULL, "/root", NULL, MS_SHARED, NULL) != 0 || pipe2(ends, O_CLOEXEC) != 0) {
+        snprintf(message, size, "cannot make a container: %s", strerror(errno));
+        return -1;
+    }
+    container.init_pid = clone_init(&container.init);
+    if (container.init_pid == 0)
+        root_init(ends[1]);
+    close(ends[1]);
+    int result = -1;
+    if (container.init_pid < 0)
+        snprintf(message, size, "cannot make namespaces: %s", strerror(errno));
+    else
+        result = wait_for_init(ends[0], message, size);
+    close(ends[0]);
+    if (result == 0 && setns(container.init, CLONE_NEWPID) != 0) {
+        snprintf(message, size, "cannot use the container's processes: %s", strerror(errno));
+        return -1;
+    }
+    return result;
+}
+
+pid_t container_init_pid(void)
+{
+    return container.init_pid;
+}
+
+int container_enter(void)
+{
+    return setns(container.init, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP);
+}
+
+int container_enter_files(void)
+{
+    return setns(container.init, CLONE_NEWNS);
+}
+
+pid_t container_fork_outside(void)
+{
+    if (setns(container.agent, CLONE_NEWPID) != 0)
+        return -1;
+    pid_t pid = fork();
+    if (pid != 0 && setns(container.init, CLONE_NEWPID) != 0)
+        /* Commands would be born beside the agent. */
+        container.init_pid = -1;
+    return pid;
+}

@@ -1,0 +1,273 @@
+/*
+ * The container's root. All of it is mounted by the container's init from within, so that a link in the image leads
+ * nowhere else. "/box-dev" is the initramfs's set of device nodes, "/box-files" takes what is laid over the image's files.
+ */
+#include "container_root.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "file_worker.h"
+
+/* From linux/mount.h, which a C library of its own does not bring. */
+#define OPEN_TREE_CLONE 1
+#define OPEN_TREE_CLOEXEC O_CLOEXEC
+#define AT_RECURSIVE 0x8000
+#define MOVE_MOUNT_F_EMPTY_PATH 4
+#define MOVE_MOUNT_T_SYMLINKS 0x10
+
+#define QUIET (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+#define FILES_MAX 16
+/* Links from a place of which the image has only the link. */
+#define LINKS_MAX 8
+
+struct mount_step {
+    const char *source;
+    const char *target;
+    const char *type;
+    unsigned long flags;
+    const char *options;
+};
+
+/* The nodes alone are of use: whoever makes another, has a file. */
+static const struct mount_step device_mounts[] = {
+    {"/box-dev", "/box-dev", NULL, MS_BIND, NULL},
+    {NULL, "/box-dev", NULL, MS_BIND | MS_REMOUNT | MS_NOSUID | MS_NODEV, NULL},
+    {"/box-nodes/null", "/box-dev/null", NULL, MS_BIND, NULL},
+    {"/box-nodes/zero", "/box-dev/zero", NULL, MS_BIND, NULL},
+    {"/box-nodes/full", "/box-dev/full", NULL, MS_BIND, NULL},
+    {"/box-nodes/random", "/box-dev/random", NULL, MS_BIND, NULL},
+    {"/box-nodes/urandom", "/box-dev/urandom", NULL, MS_BIND, NULL},
+    {"/box-nodes/tty", "/box-dev/tty", NULL, MS_BIND, NULL},
+    {"devpts", "/box-dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"},
+    {"shm", "/box-dev/shm", "tmpfs", QUIET, "mode=1777"},
+};
+
+static const struct mount_step system_mounts[] = {
+    {"proc", "/proc", "proc", QUIET, NULL},
+    {"sysfs", "/sys", "sysfs", QUIET | MS_RDONLY, NULL},
+    {"cgroup", "/sys/fs/cgroup", "cgroup2", QUIET | MS_RDONLY, NULL},
+    {"mqueue", "/dev/mqueue", "mqueue", QUIET, NULL},
+};
+
+/* What container engines hide, and what they let nobody write: it is the machine's, not the container's. */
+static const char *const hidden_files[] = {
+    "/proc/interrupts", "/proc/kcore",       "/proc/keys",       "/proc/latency_stats",
+    "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
+};
+static const char *const hidden_directories[] = {
+    "/proc/acpi", "/proc/asound", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
+};
+static const char *const read_only[] = {
+    "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
+};
+
+/* What distributions set: who follows or links another's file in a folder that all may write is not led astray. */
+static const char *const settings[][2] = {
+    {"/proc/self/oom_score_adj", "-1000"},
+    {"/proc/sys/fs/protected_symlinks", "1"},
+    {"/proc/sys/fs/protected_hardlinks", "1"},
+};
+
+static struct {
+    char path[256];
+    int tree;
+} files[FILES_MAX];
+static size_t file_count;
+
+static int do_mount(const struct mount_step *step)
+{
+    if (mount(step->source, step->target, step->type, step->flags, step->options) == 0)
+        return 0;
+    return errno == ENOENT && mkdir(step->target, 0755) == 0
+               ? mount(step->source, step->target, step->type, step->flags, step->options)
+               : -1;
+}
+
+int root_prepare(char *message, size_t size)
+{
+    for (size_t i = 0; i < sizeof device_mounts / sizeof *device_mounts; i++) {
+        if (do_mount(&device_mounts[i]) == 0)
+            continue;
+        snprintf(message, size, "cannot mount %s: %s", device_mounts[i].target, strerror(errno));
+        return -1;
+    }
+    return 0;
+}
+
+static void write_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return;
+    for (size_t left = strlen(text); left > 0;) {
+        ssize_t written = write(fd, text, left);
+        if (written <= 0)
+            break;
+        text += written;
+        left -= (size_t)written;
+    }
+    close(fd);
+}
+
+int root_write_files(const struct json *object, char *message, size_t size)
+{
+    char place[32];
+    if (object == NULL || object->type != JSON_OBJECT)
+        return 0;
+    const struct json *at = object + 1;
+    for (uint32_t i = 0; i < object->count; i++) {
+        const struct json *text = at + at->span;
+        if (text->type != JSON_STRING || at->text[0] != '/' || strlen(at->text) >= sizeof files->path || i >= FILES_MAX) {
+            snprintf(message, size, "files needs paths and contents, %d at most", FILES_MAX);
+            return -1;
+        }
+        snprintf(place, sizeof place, "/box-files/%u", (unsigned)i);
+        write_text(place, text->text);
+        strcpy(files[i].path, at->text);
+        file_count = i + 1;
+        at = text + text->span;
+    }
+    return 0;
+}
+
+/* --- The init's ------------------------------------------------------------------------------------------------- */
+
+static _Noreturn void fail(int pipe, const char *what)
+{
+    dprintf(pipe, "cannot %s in the container: %s", what, strerror(errno));
+    _exit(1);
+}
+
+static int open_tree(const char *path, unsigned flags)
+{
+    return (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
+}
+
+static int move_tree(int tree, const char *path)
+{
+    return (int)syscall(SYS_move_mount, tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
+}
+
+/* Makes the file, and the folders above it. Where the path is a link to what is missing, that is made. */
+static void make_file(const char *path)
+{
+    static char at[4096];
+    static char link[4096];
+    strlcpy(at, path, sizeof at);
+    for (int i = 0; i < LINKS_MAX; i++) {
+        char *name = strrchr(at, '/') + 1;
+        ssize_t length = readlink(at, link, sizeof link - 1);
+        if (length <= 0)
+            break;
+        link[length] = 0;
+        if (link[0] == '/')
+            strlcpy(at, link, sizeof at);
+        else
+            strlcpy(name, link, sizeof at - (size_t)(name - at));
+    }
+    char *name = strrchr(at, '/');
+    *name = 0;
+    if (at[0] != 0)
+        file_make_directories(at, 0755);
+    *name = '/';
+    close(open(at, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644));
+}
+
+/* An image that cannot have such a file, as it has a folder there, goes without. */
+static void lay_files(void)
+{
+    for (size_t i = 0; i < file_count; i++) {
+        if (move_tree(files[i].tree, files[i].path) != 0 && errno == ENOENT) {
+            make_file(files[i].path);
+            move_tree(files[i].tree, files[i].path);
+        }
+        close(files[i].tree);
+    }
+}
+
+static void enter_root(int pipe)
+{
+    char place[32];
+    if (mount(NULL, "/root", NULL, MS_SLAVE, NULL) != 0)
+        fail(pipe, "set up propagation");
+    int devices = open_tree("/box-dev", AT_RECURSIVE);
+    for (size_t i = 0; i < file_count; i++) {
+        snprintf(place, sizeof place, "/box-files/%u", (unsigned)i);
+        files[i].tree = open_tree(place, 0);
+    }
+    /* As pivot_root() does, which cannot leave an initramfs: below the moved root nothing is within reach. */
+    if (chdir("/root") != 0 || mount(".", "/", NULL, MS_MOVE, NULL) != 0 || chroot(".") != 0)
+        fail(pipe, "enter the root");
+    if (move_tree(devices, "/dev") != 0 && (errno != ENOENT || mkdir("/dev", 0755) != 0 || move_tree(devices, "/dev") != 0))
+        fail(pipe, "mount /dev");
+    close(devices);
+}
+
+static void mount_system(int pipe)
+{
+    for (size_t i = 0; i < sizeof system_mounts / sizeof *system_mounts; i++)
+        if (do_mount(&system_mounts[i]) != 0)
+            fail(pipe, system_mounts[i].target);
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        write_text(settings[i][0], settings[i][1]);
+}
+
+/* What a kernel does not have is hidden already. */
+static void protect_system(int pipe)
+{
+    for (size_t i = 0; i < sizeof hidden_files / sizeof *hidden_files; i++)
+        if (mount("/dev/null", hidden_files[i], NULL, MS_BIND, NULL) != 0 && errno != ENOENT)
+            fail(pipe, hidden_files[i]);
+    for (size_t i = 0; i < sizeof hidden_directories / sizeof *hidden_directories; i++)
+        if (mount("hidden", hidden_directories[i], "tmpfs", QUIET | MS_RDONLY, NULL) != 0 && errno != ENOENT)
+            fail(pipe, hidden_directories[i]);
+    for (size_t i = 0; i < sizeof read_only / sizeof *read_only; i++) {
+        int bound = mount(read_only[i], read_only[i], NULL, MS_BIND, NULL);
+        if (bound != 0 && errno == ENOENT)
+            continue;
+        if (bound != 0 || mount(NULL, read_only[i], NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | QUIET, NULL) != 0)
+            fail(pipe, read_only[i]);
+    }
+}
+
+/* Nothing it does from now on needs any. */
+static void drop_capabilities(void)
+{
+    /* From linux/capability.h, version 3. */
+    struct {
+        uint32_t version;
+        int pid;
+    } header = {.version = 0x20080522};
+    const uint32_t none[6] = {0};
+    syscall(SYS_capset, &header, none);
+}
+
+_Noreturn void root_init(int pipe)
+{
+    if (unshare(CLONE_NEWCGROUP) != 0)
+        fail(pipe, "make a namespace");
+    setsid();
+    prctl(PR_SET_NAME, "init", 0, 0, 0);
+    enter_root(pipe);
+    mount_system(pipe);
+    protect_system(pipe);
+    lay_files();
+    drop_capabilities();
+    /* The kernel reaps for who ignores this, also those whose parents have gone. */
+    signal(SIGCHLD, SIG_IGN);
+    dprintf(pipe, ROOT_READY);
+    syscall(SYS_close_range, 0, ~0U, 0);
+    for (;;)
+        pause();
+}
