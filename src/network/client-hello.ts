@@ -1,0 +1,158 @@
+// pure
+/**
+ * The first message of a TLS client (RFC 8446, 4.1.2; RFC 6066, 3), as far as it says which host it is for. It may be
+ * cut into any number of records and arrive in any pieces.
+ */
+
+/** The longest we gather: real ones take 2 KiB, with post-quantum keys. */
+export const CLIENT_HELLO_BYTES_MAX = 32 * 1024;
+const RECORD_HEADER_BYTES = 5;
+const HANDSHAKE_HEADER_BYTES = 4;
+const RECORD_BYTES_MAX = 16 * 1024;
+const RECORD_HANDSHAKE = 22;
+const MESSAGE_CLIENT_HELLO = 1;
+const EXTENSION_SERVER_NAME = 0;
+const EXTENSION_ALPN = 16;
+const EXTENSION_ENCRYPTED_HELLO = 0xfe0d;
+const NAME_KIND_HOST = 0;
+
+/** What it says. */
+export interface ClientHello {
+  /** As it was sent, in lower case, without a final dot; null if there is none. */
+  readonly serverName: string | null;
+  /** Whether there is a second one inside, encrypted, that may name another host. */
+  readonly encrypted: boolean;
+  /** The protocols it would speak, in its order. */
+  readonly protocols: readonly string[];
+}
+
+/** `more`: so far it could be one. */
+export type ClientHelloReading =
+  | { readonly kind: 'hello'; readonly hello: ClientHello }
+  | { readonly kind: 'more' }
+  | { readonly kind: 'malformed' };
+
+const MORE = { kind: 'more' } as const;
+const MALFORMED = { kind: 'malformed' } as const;
+
+/** Whether these first bytes are the beginning of a TLS handshake; null if there are too few to tell. */
+export function looksLikeTls(bytes: Uint8Array): boolean | null {
+  const expected = [RECORD_HANDSHAKE, 3];
+  if (expected.some((byte, i) => bytes[i] !== undefined && bytes[i] !== byte)) return false;
+  return bytes.length < expected.length ? null : true;
+}
+
+/** Reads what has come of a connection that {@link looksLikeTls}. */
+export function readClientHello(bytes: Uint8Array): ClientHelloReading {
+  const message = joinRecords(bytes);
+  if (message === null) return MALFORMED;
+  if (message.length > 0 && message[0] !== MESSAGE_CLIENT_HELLO) return MALFORMED;
+  if (message.length >= HANDSHAKE_HEADER_BYTES) {
+    const length = number(message.subarray(1, HANDSHAKE_HEADER_BYTES));
+    if (length > CLIENT_HELLO_BYTES_MAX) return MALFORMED;
+    const body = message.subarray(HANDSHAKE_HEADER_BYTES);
+    if (body.length >= length) {
+      const hello = parseHello(body.subarray(0, length));
+      return hello === null ? MALFORMED : { kind: 'hello', hello };
+    }
+  }
+  return bytes.length > CLIENT_HELLO_BYTES_MAX ? MALFORMED : MORE;
+}
+
+/** The handshake's bytes in all records that have come; null if they are none. */
+function joinRecords(bytes: Uint8Array): Uint8Array | null {
+  const parts: Uint8Array[] = [];
+  let offset = 0;
+  while (offset < bytes.length) {
+    if (bytes[offset] !== RECORD_HANDSHAKE) return null;
+    const length = number(bytes.subarray(offset + 3, offset + RECORD_HEADER_BYTES));
+    if (offset + RECORD_HEADER_BYTES > bytes.length) break;
+    // An empty one would let a client send for ever and say nothing.
+    if (length === 0 || length > RECORD_BYTES_MAX) return null;
+    offset += RECORD_HEADER_BYTES;
+    parts.push(bytes.subarray(offset, offset + length));
+    offset += length;
+  }
+  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+function parseHello(body: Uint8Array): ClientHello | null {
+  const reader = new Reader(body);
+  // Version and random; then session, cipher suites and compression methods.
+  reader.skip(2 + 32);
+  for (const lengthBytes of [1, 2, 1]) reader.vector(lengthBytes);
+  const hello = { serverName: null as string | null, encrypted: false, protocols: [] as string[] };
+  const extensions = new Reader(reader.left === 0 ? new Uint8Array() : reader.vector(2));
+  const seen = new Set<number>();
+  while (extensions.left > 0 && !extensions.failed) {
+    const kind = extensions.number(2);
+    const data = extensions.vector(2);
+    // Readers differ in which of two counts.
+    if (seen.has(kind)) return null;
+    seen.add(kind);
+    if (kind === EXTENSION_ENCRYPTED_HELLO) hello.encrypted = true;
+    if (kind === EXTENSION_ALPN) hello.protocols = parseProtocols(data);
+    if (kind !== EXTENSION_SERVER_NAME) continue;
+    hello.serverName = parseServerName(data);
+    if (hello.serverName === null) return null;
+  }
+  return reader.failed || reader.left > 0 || extensions.failed ? null : hello;
+}
+
+/** The one host name of the extension; null if it has none, several, or one of odd letters. */
+function parseServerName(data: Uint8Array): string | null {
+  const outer = new Reader(data);
+  const names = new Reader(outer.vector(2));
+  const kind = names.number(1);
+  const name = String.fromCharCode(...names.vector(2).subarray(0, 256));
+  if (outer.failed || outer.left > 0 || names.failed || names.left > 0) return null;
+  if (kind !== NAME_KIND_HOST || !/^[a-zA-Z0-9._:-]{1,255}$/.test(name)) return null;
+  return name.toLowerCase().replace(/\.$/, '');
+}
+
+function parseProtocols(data: Uint8Array): string[] {
+  const list = new Reader(new Reader(data).vector(2));
+  const protocols: string[] = [];
+  while (list.left > 0 && !list.failed) protocols.push(String.fromCharCode(...list.vector(1)));
+  return protocols;
+}
+
+/** Big-endian numbers and vectors of them. What is read past the end is empty, and noted. */
+class Reader {
+  failed = false;
+  readonly #bytes: Uint8Array;
+  #offset = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get left(): number {
+    return this.#bytes.length - this.#offset;
+  }
+
+  skip(count: number): Uint8Array {
+    if (count > this.left) this.failed = true;
+    const from = this.#offset;
+    this.#offset = Math.min(from + count, this.#bytes.length);
+    return this.failed ? new Uint8Array() : this.#bytes.subarray(from, this.#offset);
+  }
+
+  number(count: number): number {
+    return number(this.skip(count));
+  }
+
+  vector(lengthBytes: number): Uint8Array {
+    return this.skip(this.number(lengthBytes));
+  }
+}
+
+function number(bytes: Uint8Array): number {
+  return bytes.reduce((sum, byte) => sum * 256 + byte, 0);
+}

@@ -1,0 +1,47 @@
+// pure
+/** Tells from the first bytes of a client which protocol it speaks, and for which host. */
+import { type ClientHello, looksLikeTls, readClientHello } from './client-hello.ts';
+
+/** The longest first line that is waited for. */
+export const FIRST_LINE_BYTES_MAX = 16 * 1024;
+const LINE_END = 0x0a;
+
+/** What the client has begun. */
+export type Beginning =
+  | { readonly kind: 'tls'; readonly hello: ClientHello }
+  /** HTTP/1; what it asks for is in the requests. */
+  | { readonly kind: 'http' }
+  /** HTTP/2 without TLS, by prior knowledge. */
+  | { readonly kind: 'http2' }
+  | { readonly kind: 'other' }
+  | { readonly kind: 'malformed' }
+  | { readonly kind: 'more' };
+
+/** A method, a space, and letters that can be a target: what HTTP/1 begins with, as far as it has come. */
+const REQUEST_START =
+  /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}(?:[ \t]+(?:[!-~]*(?:[ \t]+[!-~]*)?)?)?\r?$/;
+const REQUEST_LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]+[!-~]+[ \t]+HTTP\/[0-9]/i;
+const HTTP2_LINE = 'PRI * HTTP/2.0';
+
+/** Reads what has come so far. */
+export function readBeginning(bytes: Uint8Array): Beginning {
+  const tls = looksLikeTls(bytes);
+  if (tls === null) return { kind: 'more' };
+  if (!tls) return readFirstLine(bytes);
+  const reading = readClientHello(bytes);
+  return reading.kind === 'hello' ? { kind: 'tls', hello: reading.hello } : reading;
+}
+
+function readFirstLine(bytes: Uint8Array): Beginning {
+  // Servers let empty lines before a request pass, so we look behind them.
+  const start = bytes.findIndex((byte) => byte !== 0x0d && byte !== LINE_END);
+  if (start < 0 || start > 64) return { kind: bytes.length > 64 ? 'malformed' : 'more' };
+  const end = bytes.indexOf(LINE_END, start);
+  const line = Buffer.from(bytes.subarray(start, end < 0 ? bytes.length : end)).toString('latin1');
+  if (end < 0) {
+    if (!REQUEST_START.test(line)) return { kind: 'other' };
+    return { kind: line.length > FIRST_LINE_BYTES_MAX ? 'malformed' : 'more' };
+  }
+  if (line.trimEnd() === HTTP2_LINE) return { kind: 'http2' };
+  return { kind: REQUEST_LINE.test(line) ? 'http' : 'other' };
+}

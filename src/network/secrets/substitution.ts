@@ -1,0 +1,150 @@
+// pure
+/**
+ * Secrets in HTTP: which of a box's go to a host, where a request has placeholders, and what stands for a value in
+ * an answer. A value has several spellings: as it is, in JSON, in a form, in the credentials of Basic authentication.
+ */
+import type { SecretRule } from '../../spec/box-spec.ts';
+import type { NetworkRule } from '../../spec/network-rule.ts';
+import { isWithin } from '../address-class.ts';
+import { ruleNames } from '../policy.ts';
+import { type Replacement, replaceAll } from './replace.ts';
+
+/** Header fields as names and values in turn, as Node has them. */
+export type RawFields = readonly string[];
+
+/** Types of content whose letters are text, whatever is in front or behind. */
+const TEXTUAL =
+  /^\s*(?:text\/|application\/(?:json|javascript|xml|graphql|x-ndjson|x-www-form-urlencoded)\b|[^;]*\+(?:json|xml)\b|multipart\/form-data\b)/i;
+const FORM = /^\s*application\/x-www-form-urlencoded\b/i;
+const JSON_TYPE = /^\s*(?:application\/(?:json|x-ndjson)\b|[^;]*\+json\b)/i;
+
+/** The secrets of a box as they concern one host. */
+export class Substitution {
+  readonly #own: readonly SecretRule[];
+  readonly #foreign: readonly SecretRule[];
+  /** What answers are searched for, besides the values: credentials that were sent. */
+  readonly #sent = new Map<string, string>();
+
+  constructor(secrets: readonly SecretRule[], host: string, port: number) {
+    this.#own = secrets.filter((secret) => isFor(secret, host, port));
+    this.#foreign = secrets.filter((secret) => !this.#own.includes(secret));
+  }
+
+  /** Whether any secret goes to the host. */
+  get any(): boolean {
+    return this.#own.length > 0;
+  }
+
+  /** The fields of a request with the values in them, and the name of a secret that has no business there. */
+  requestFields(fields: RawFields): { fields: string[]; foreign: string | null } {
+    let foreign: string | null = null;
+    const replaced = fields.map((field, i) => {
+      if (i % 2 === 0) return field;
+      foreign ??= this.#foreignIn(field);
+      const name = fields[i - 1]?.toLowerCase();
+      const basic = name === 'authorization' || name === 'proxy-authorization';
+      const credentials = basic ? /^basic +([a-z0-9+/=]+)\s*$/i.exec(field)?.[1] : undefined;
+      if (credentials === undefined) return latin1(this.#apply(field, plain));
+      const decoded = Buffer.from(credentials, 'base64');
+      foreign ??= this.#foreignIn(decoded.toString('utf8'));
+      const encoded = replaceAll(decoded, this.#own.map(forward(plain))).toString('base64');
+      if (decoded.toString('base64') === encoded || encoded === credentials) return field;
+      this.#sent.set(encoded, credentials);
+      return `Basic ${encoded}`;
+    });
+    return { fields: replaced, foreign };
+  }
+
+  /** What is replaced in a request's body of this type; null if it is left as it is. */
+  requestBody(contentType: string | undefined): readonly Replacement[] | null {
+    if (contentType !== undefined && !TEXTUAL.test(contentType)) return null;
+    if (this.#own.length === 0) return null;
+    const spelling = spellingIn(contentType ?? '');
+    const spelt = this.#own.map(forward(spelling));
+    const escaped = this.#own.map((secret) => ({
+      needle: Buffer.from(escapedPlaceholder(secret.placeholder, spelling)),
+      by: Buffer.from(spelling(secret.value)),
+    }));
+    return [...spelt, ...escaped];
+  }
+
+  /** What must not be in a request's body: placeholders of other hosts' secrets, with whose they are. */
+  foreignIn(contentType: string | undefined): readonly { needle: Uint8Array; name: string }[] {
+    if (contentType !== undefined && !TEXTUAL.test(contentType)) return [];
+    return this.#foreign.map(({ placeholder, name }) => ({
+      needle: Buffer.from(placeholder),
+      name,
+    }));
+  }
+
+  /** What is replaced in everything that comes back. */
+  response(): readonly Replacement[] {
+    const values = this.#own.flatMap(({ value, placeholder }) =>
+      [plain, json, form].map((spelling) => ({
+        needle: Buffer.from(spelling(value)),
+        by: Buffer.from(spelling(placeholder)),
+      })),
+    );
+    const sent = [...this.#sent].map(([encoded, original]) => ({
+      needle: Buffer.from(encoded),
+      by: Buffer.from(original),
+    }));
+    return [...values, ...sent];
+  }
+
+  /** The fields of an answer without any value in them. */
+  responseFields(fields: RawFields): string[] {
+    const replacements = this.response();
+    return fields.map((field, i) =>
+      i % 2 === 0
+        ? field
+        : replaceAll(Buffer.from(field, 'latin1'), replacements).toString('latin1'),
+    );
+  }
+
+  #apply(field: string, spelling: Spelling): Buffer {
+    return replaceAll(Buffer.from(field, 'latin1'), this.#own.map(forward(spelling)));
+  }
+
+  #foreignIn(text: string): string | null {
+    return this.#foreign.find(({ placeholder }) => text.includes(placeholder))?.name ?? null;
+  }
+}
+
+/** Whether a secret goes to a host, named or by its address. */
+export function isFor({ hosts }: SecretRule, host: string, port: number): boolean {
+  return hosts.some((rule) => hostFits(rule, host) && (rule.port === null || rule.port === port));
+}
+
+function hostFits(rule: NetworkRule, host: string): boolean {
+  if (rule.kind === 'cidr') return isWithin(host, rule.address, rule.prefix);
+  return ruleNames(rule, host);
+}
+
+type Spelling = (text: string) => string;
+
+const plain: Spelling = (text) => text;
+const json: Spelling = (text) => JSON.stringify(text).slice(1, -1);
+const form: Spelling = (text) => encodeURIComponent(text);
+
+function spellingIn(contentType: string): Spelling {
+  if (FORM.test(contentType)) return form;
+  return JSON_TYPE.test(contentType) ? json : plain;
+}
+
+function forward(spelling: Spelling): (secret: SecretRule) => Replacement {
+  return ({ placeholder, value }) => ({
+    needle: Buffer.from(placeholder),
+    by: Buffer.from(spelling(value)),
+  });
+}
+
+/** A placeholder as encoders write it: forms escape its signs, and some writers of JSON its `<` and `>`. */
+function escapedPlaceholder(placeholder: string, spelling: Spelling): string {
+  if (spelling !== json) return spelling(placeholder);
+  return json(placeholder).replaceAll('<', '\\u003c').replaceAll('>', '\\u003e');
+}
+
+function latin1(bytes: Buffer): string {
+  return bytes.toString('latin1');
+}

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { Duplex } from 'node:stream';
+import { describe, it } from 'node:test';
+import { type ConnectionOptions, connect } from 'node:tls';
+import fc from 'fast-check';
+import { readClientHello } from '../../src/network/client-hello.ts';
+import { readBeginning } from '../../src/network/first-bytes.ts';
+import { hostOfAuthority, requestHost } from '../../src/network/http-host.ts';
+
+/** What Node's own TLS says first. */
+function realHello(options: ConnectionOptions): Promise<Buffer> {
+  return new Promise((resolve) => {
+    const wire = new Duplex({
+      read: () => undefined,
+      write: (chunk: Buffer, _encoding, done) => {
+        resolve(chunk);
+        done();
+        wire.destroy();
+      },
+    });
+    connect({ socket: wire, ...options }).on('error', () => undefined);
+  });
+}
+
+/** The same message in records of other lengths. */
+function refragmented(hello: Buffer, size: number): Buffer {
+  const message = hello.subarray(5);
+  const parts: Buffer[] = [];
+  for (let at = 0; at < message.length; at += size) {
+    const part = message.subarray(at, at + size);
+    parts.push(Buffer.from([22, 3, 1, part.length >> 8, part.length & 0xff]), part);
+  }
+  return Buffer.concat(parts);
+}
+
+const hello = await realHello({ servername: 'API.example', ALPNProtocols: ['h2', 'http/1.1'] });
+
+describe('readBeginning() of TLS', () => {
+  it("reads the name and the protocols of Node's own client", () => {
+    assert.deepEqual(readBeginning(hello), {
+      kind: 'tls',
+      hello: { serverName: 'api.example', encrypted: false, protocols: ['h2', 'http/1.1'] },
+    });
+  });
+
+  it('says that there is no name', async () => {
+    const beginning = readBeginning(await realHello({ host: '203.0.113.1' }));
+    assert.equal(beginning.kind === 'tls' ? beginning.hello.serverName : '', null);
+  });
+
+  it('wants more for every beginning of it, in one record or in many', () => {
+    for (const bytes of [hello, refragmented(hello, 7), refragmented(hello, 1)]) {
+      for (let end = 0; end < bytes.length; end++) {
+        assert.equal(readBeginning(bytes.subarray(0, end)).kind, 'more', `${end}`);
+      }
+      assert.equal(readBeginning(bytes).kind, 'tls');
+    }
+  });
+
+  it('sees that there is an encrypted one inside', () => {
+    const extension = Buffer.from([0xfe, 0x0d, 0, 1, 0]);
+    const grown = withExtension(hello, extension);
+    const beginning = readBeginning(grown);
+    assert.equal(beginning.kind === 'tls' && beginning.hello.encrypted, true);
+  });
+
+  it('refuses two names, two extensions of a kind, and empty records without end', () => {
+    const name = Buffer.from('\0\0\0\x0e\0\x0c\0\0\x09b.example', 'latin1');
+    assert.equal(readBeginning(withExtension(hello, name)).kind, 'malformed');
+    assert.equal(readBeginning(Buffer.from([22, 3, 1, 0, 0, 22, 3, 1, 0, 0])).kind, 'malformed');
+    assert.equal(readBeginning(Buffer.concat([hello.subarray(0, 5), hello])).kind, 'malformed');
+  });
+
+  it('never throws, and never waits for more than it may', () => {
+    const change = fc.tuple(fc.nat(hello.length - 1), fc.nat(255));
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 8 }), (changes) => {
+        const copy = Buffer.from(hello);
+        for (const [at, value] of changes) copy[at] = value;
+        readBeginning(copy);
+      }),
+      { numRuns: 3_000 },
+    );
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+        readBeginning(bytes);
+        readClientHello(bytes);
+        readClientHello(Uint8Array.from([22, 3, 1, 0, bytes.length, ...bytes]));
+      }),
+      { numRuns: 3_000 },
+    );
+    const endless = Buffer.concat(
+      Array.from({ length: 3 }, () =>
+        Buffer.from([22, 3, 1, 0x40, 0, 1, 0xff, ...Buffer.alloc(0x3ffe)]),
+      ),
+    );
+    assert.notEqual(readBeginning(endless).kind, 'more');
+  });
+});
+
+/** The same hello with one more extension, all lengths put right. */
+function withExtension(bytes: Buffer, extension: Buffer): Buffer {
+  const grown = Buffer.concat([bytes, extension]);
+  const by = extension.length;
+  grown.writeUInt16BE(bytes.readUInt16BE(3) + by, 3);
+  grown.writeUIntBE(bytes.readUIntBE(6, 3) + by, 6, 3);
+  let at = 9 + 34;
+  at += 1 + bytes.readUInt8(at);
+  at += 2 + bytes.readUInt16BE(at);
+  at += 1 + bytes.readUInt8(at);
+  grown.writeUInt16BE(bytes.readUInt16BE(at) + by, at);
+  return grown;
+}
+
+describe('readBeginning() of the rest', () => {
+  const kindOf = (text: string) => readBeginning(Buffer.from(text, 'latin1')).kind;
+
+  it('tells HTTP from what is none, as soon as there is a line', () => {
+    assert.equal(kindOf('GET / HTTP/1.1\r\nHost: a\r\n\r\n'), 'http');
+    assert.equal(kindOf('\r\n\nPOST /x HTTP/1.0\n'), 'http');
+    assert.equal(kindOf('get http://b/ http/1.1\r\n'), 'http');
+    assert.equal(kindOf('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), 'http2');
+    assert.equal(kindOf('SSH-2.0-OpenSSH_9.6\r\n'), 'other');
+    assert.equal(kindOf('EHLO me\r\n'), 'other');
+    assert.equal(kindOf('\0\0\0\x08\x04\xd2\x16/'), 'other');
+    assert.equal(kindOf('GET / HTTP/1.1\0'), 'other');
+  });
+
+  it('wants more of what could become HTTP, up to a bound', () => {
+    const head = 'DELETE /some/thing?with=query HTTP/1.1\r\n';
+    for (let end = 0; end < head.length; end++) {
+      assert.equal(kindOf(head.slice(0, end)), 'more', head.slice(0, end));
+    }
+    assert.equal(kindOf(`GET /${'a'.repeat(20_000)}`), 'malformed');
+    assert.equal(kindOf('\r\n'.repeat(40)), 'malformed');
+  });
+});
+
+describe('requestHost()', () => {
+  it('is the host of the Host field, without port and letters in lower case', () => {
+    assert.equal(requestHost('/', ['API.example:8080']), 'api.example');
+    assert.equal(requestHost('/', ['api.example.']), 'api.example');
+    assert.equal(requestHost('/', ['[2001:db8::1]:80']), '2001:db8::1');
+    assert.equal(requestHost('http://api.example/x', ['api.example']), 'api.example');
+  });
+
+  it('is nobody where a server could go by another', () => {
+    assert.equal(requestHost('/', []), null);
+    assert.equal(requestHost('/', ['a.example', 'b.example']), null);
+    assert.equal(requestHost('http://b.example/', ['a.example']), null);
+    assert.equal(requestHost('http://a.example@b.example/', ['a.example']), null);
+    assert.equal(requestHost('b.example:443', ['a.example']), null);
+    assert.equal(requestHost('/', ['a.example, b.example']), null);
+    assert.equal(requestHost('/', ['a.example/b']), null);
+  });
+
+  it('never throws', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.array(fc.string()), (target, hosts) => {
+        requestHost(target, hosts);
+        hostOfAuthority(target);
+      }),
+    );
+  });
+});
