@@ -10,6 +10,7 @@ import { UmlMailbox } from '../engine/uml/mailbox.ts';
 import type { ImageConfig } from '../image/config.ts';
 import { jailed } from '../jail/jail.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
+import { nameFiles } from './box-names.ts';
 import type { Host, ReadyEngine } from './host.ts';
 import { scratchDirectories } from './host-checks.ts';
 import type { RootImage } from './root-image.ts';
@@ -98,6 +99,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
     hostname: input.hostname,
     time: Date.now(),
     seed: randomBytes(SEED_BYTES).toString('hex'),
+    files: nameFiles(input.hostname, spec.network.mode),
   };
   await vmStage(vm, 'mounting the root file system', vm.portal.ask(request), { timeoutMs, signal });
   const rootMs = clock();
