@@ -31,7 +31,7 @@ export {
   isTransient,
 } from './spec/box-status.ts';
 export type { BoxliteOptions } from './spec/boxlite-options.ts';
-export { BoxCommand } from './spec/command.ts';
+export { BoxCommand, type TerminalSize } from './spec/command.ts';
 export type { ImageInfo } from './spec/image-info.ts';
 export { ImageRegistry } from './spec/image-registry.ts';
 export type { BoxInfo, EngineReport, LogEntry, PublishedPort } from './spec/info.ts';

@@ -18,7 +18,7 @@ export function execRequest(
     env: environment([image?.env ?? [], spec.env, asked.env], { hostname, tty: asked.tty }),
     cwd: asked.workingDir ?? spec.workingDir ?? image?.workingDir ?? '/',
     user: asked.user ?? spec.user ?? image?.user ?? '',
-    tty: asked.tty ? DEFAULT_TERMINAL : null,
+    tty: asked.tty ? (asked.ttySize ?? DEFAULT_TERMINAL) : null,
     timeoutMs: asked.timeoutMs,
   };
 }

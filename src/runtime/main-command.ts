@@ -55,7 +55,8 @@ export class MainCommand {
     if (argv === null) return null;
     const log = await MainLog.open(options.boxDir);
     try {
-      const asked = { argv, env: [], workingDir: null, user: null, tty: false, timeoutMs: null };
+      const own = { env: [], workingDir: null, user: null, timeoutMs: null };
+      const asked = { argv, ...own, tty: false, ttySize: null };
       const request = execRequest(asked, options, config);
       const execution = await Execution.start(channel, request, host);
       return new MainCommand(execution, log, stopSignalNumber(config?.stopSignal ?? null));

@@ -9,7 +9,28 @@ import {
   variableName,
   words,
 } from './guest-values.ts';
-import { flag, invalid, isRecord, mistyped, nonEmptyText, text } from './reader.ts';
+import {
+  flag,
+  invalid,
+  isRecord,
+  mistyped,
+  nonEmptyText,
+  optional,
+  shape,
+  text,
+  wholeNumber,
+} from './reader.ts';
+
+/** A terminal's size in characters, as `struct winsize` holds it (ioctl_tty(2)): 1..65535 each. */
+export interface TerminalSize {
+  readonly rows: number;
+  readonly cols: number;
+}
+
+const SIDE_MAX = 0xffff;
+const side = wholeNumber(1, SIDE_MAX);
+/** Reads a {@link TerminalSize}. */
+export const terminalSize = shape({ rows: side, cols: side });
 
 /** A command, checked. Deeply frozen plain data. */
 export interface CommandSpec {
@@ -24,6 +45,8 @@ export interface CommandSpec {
   /** Null: the box's. */
   readonly user: string | null;
   readonly tty: boolean;
+  /** Null: nobody has said, or there is no terminal. */
+  readonly ttySize: TerminalSize | null;
 }
 
 /**
@@ -46,6 +69,7 @@ export class BoxCommand {
       workingDir: null,
       user: null,
       tty: false,
+      ttySize: null,
     });
   }
 
@@ -91,9 +115,11 @@ export class BoxCommand {
     return this.#with({ user: user(u, 'user') });
   }
 
-  /** Gives the command a terminal, on which stdout and stderr are one. */
-  tty(enable: boolean): BoxCommand {
-    return this.#with({ tty: flag(enable, 'tty') });
+  /** Gives the command a terminal, on which stdout and stderr are one; of 24 rows and 80 columns if not said. */
+  tty(enable: boolean, size?: TerminalSize): BoxCommand {
+    const tty = flag(enable, 'tty');
+    const ttySize = optional(terminalSize, null)(size, 'tty: size');
+    return this.#with({ tty, ttySize: tty ? ttySize : null });
   }
 
   /** What was built. @internal */

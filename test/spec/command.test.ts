@@ -5,7 +5,14 @@ import { Seconds } from '../../src/base/durations.ts';
 import { BoxCommand, parseCommand } from '../../src/spec/command.ts';
 import { refuses } from './refusal.ts';
 
-const plain = { env: [], timeoutMs: null, workingDir: null, user: null, tty: false };
+const plain = {
+  env: [],
+  timeoutMs: null,
+  workingDir: null,
+  user: null,
+  tty: false,
+  ttySize: null,
+};
 
 test('BoxCommand collects everything a command has', () => {
   const command = new BoxCommand('python3')
@@ -16,7 +23,7 @@ test('BoxCommand collects everything a command has', () => {
     .timeout(Seconds.fromSeconds(30))
     .workingDir('/workspace')
     .user('1000:1000')
-    .tty(true);
+    .tty(true, { rows: 50, cols: 132 });
   assert.deepEqual(command.toSpec(), {
     argv: ['python3', '-u', '-c', 'print(1)'],
     env: [
@@ -28,6 +35,7 @@ test('BoxCommand collects everything a command has', () => {
     workingDir: '/workspace',
     user: '1000:1000',
     tty: true,
+    ttySize: { rows: 50, cols: 132 },
   });
 });
 
@@ -108,6 +116,9 @@ test('BoxCommand refuses what no guest could take', () => {
     [() => a.workingDir('/\0'), `workingDir: ${nul}`],
     [() => a.user('a:'), 'user: expected "name", "uid", "uid:gid" or "name:group", got "a:"'],
     [() => a.tty(bad('yes')), 'tty: expected a boolean, got a string'],
+    [() => a.tty(true, bad([])), 'tty: size: expected an object, got an array'],
+    [() => a.tty(true, { rows: 0, cols: 80 }), 'tty: size.rows: expected 1..65535, got 0'],
+    [() => a.tty(true, { rows: 1, cols: 65_536 }), 'tty: size.cols: expected 1..65535, got 65536'],
   ];
   for (const [act, message] of cases) refuses(act, message);
 });

@@ -34,6 +34,12 @@ forEachEngine((engine) => {
       assert.equal(stderr, '');
     });
 
+    it('has the size it is told from the start', async () => {
+      const command = new BoxCommand('stty').arg('size').tty(true, { rows: 50, cols: 132 });
+      const { stdout } = await (await box().run(command)).output();
+      assert.equal(stdout, '50 132\r\n');
+    });
+
     it('has no stderr of its own: it comes with stdout', async () => {
       const execution = await box().run(script('echo out; echo err >&2'));
       assert.equal(execution.stderr(), null);
