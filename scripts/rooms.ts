@@ -33,7 +33,8 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
     ...['image', 'disk', 'network', 'volume', 'store', 'box', 'runtime'],
   ],
   server: ['base', 'spec', 'index.ts'],
-  cli: ['base', 'spec', 'index.ts'],
+  // A terminal's output can be set raw by a program only.
+  cli: ['base', 'spec', 'process', 'index.ts'],
 };
 
 /** Node's modules that one room alone imports. `null`: nobody does, the global is what we look for. */

@@ -1,8 +1,16 @@
 /** Running one command in a box, in the foreground. */
 import { environmentVariable } from '../base/env.ts';
-import { BoxCommand, type ExecResult, type LiteBox } from '../index.ts';
-import { environmentPairs, wholeNumber } from './arguments.ts';
-import { BROKEN_PIPE, connectStreams, forwardSignals } from './streams.ts';
+import { BoxCommand, type ExecResult, type Execution, type LiteBox } from '../index.ts';
+import { environmentPairs, UsageError, wholeNumber } from './arguments.ts';
+import { ScreenModes } from './screen-modes.ts';
+import {
+  BROKEN_PIPE,
+  connectStreams,
+  forwardSignals,
+  hangUpOnSignals,
+  type StreamOptions,
+} from './streams.ts';
+import { ownTerminalName, ownTerminalSize, TerminalSession } from './terminal.ts';
 
 /** Exit statuses, as Docker and timeout(1) have them. */
 const TIMED_OUT = 124;
@@ -14,6 +22,8 @@ export interface CommandValues {
   readonly workdir?: string;
   readonly user?: string;
   readonly timeout?: string;
+  readonly interactive?: boolean;
+  readonly tty?: boolean;
 }
 
 /** @throws UsageError */
@@ -22,9 +32,14 @@ export function boxCommand(
   values: CommandValues,
 ): BoxCommand {
   const seconds = wholeNumber(values.timeout, 'timeout');
-  let command = new BoxCommand(program)
-    .args(args)
-    .envs(environmentPairs(values.env ?? [], environmentVariable));
+  const tty = values.tty === true;
+  if (tty && values.interactive === true && !process.stdin.isTTY) {
+    throw new UsageError('-i with -t needs a terminal as standard input: leave out -t');
+  }
+  let command = new BoxCommand(program).args(args).tty(tty, ownTerminalSize());
+  const terminal = tty ? ownTerminalName() : null;
+  if (terminal !== null) command = command.env('TERM', terminal);
+  command = command.envs(environmentPairs(values.env ?? [], environmentVariable));
   if (values.workdir !== undefined) command = command.workingDir(values.workdir);
   if (values.user !== undefined) command = command.user(values.user);
   if (seconds !== undefined) command = command.timeout(seconds * 1000);
@@ -35,10 +50,10 @@ export function boxCommand(
 export async function runInBox(
   box: LiteBox,
   command: BoxCommand,
-  interactive: boolean,
+  { interactive = false, tty = false }: CommandValues,
 ): Promise<number> {
   const execution = await box.run(command);
-  const stopForwarding = forwardSignals(execution);
+  const stopWatching = tty && interactive ? hangUpOnSignals(execution) : forwardSignals(execution);
   let unread = false;
   // What SIGPIPE does to a program on this side of the wire.
   process.stdout.once('error', () => {
@@ -46,15 +61,39 @@ export async function runInBox(
     void execution.kill();
   });
   try {
-    // Waiting ends the input that nobody passes on; a command may read it before it ends its output.
-    const streams = connectStreams(execution, interactive);
-    const [result] = await Promise.all([execution.wait(), streams]);
+    const result = tty
+      ? await atTerminal(execution, interactive)
+      : await connected(execution, { interactive });
     return unread ? BROKEN_PIPE : exitStatus(result);
   } finally {
-    stopForwarding();
+    stopWatching();
     // Nobody wants the rest of it, and it may never end.
     if (interactive) process.stdin.destroy();
   }
+}
+
+/** The command has our terminal, which is ours again as it was when this settles. */
+async function atTerminal(execution: Execution, interactive: boolean): Promise<ExecResult> {
+  using _session = await TerminalSession.open(execution, interactive);
+  const screen = new ScreenModes();
+  let result: ExecResult | null = null;
+  try {
+    result = await connected(execution, { interactive, screen });
+    return result;
+  } finally {
+    // One that ended by itself has put the screen in order, or means it to stay like this.
+    if (result === null || result.signal !== null || result.timedOut) {
+      process.stdout.write(screen.restoring());
+    }
+  }
+}
+
+/** Settles when the command and its outputs have ended. */
+async function connected(execution: Execution, options: StreamOptions): Promise<ExecResult> {
+  // Waiting ends the input that nobody passes on; a command may read it before it ends its output.
+  const streams = connectStreams(execution, options);
+  const [result] = await Promise.all([execution.wait(), streams]);
+  return result;
 }
 
 function exitStatus(result: ExecResult): number {

@@ -1,15 +1,30 @@
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import type { Execution } from '../index.ts';
+import type { ScreenModes } from './screen-modes.ts';
 
 /** Exit status when nobody reads our output any more: 128 and the number of SIGPIPE. */
 export const BROKEN_PIPE = 141;
 
+/** How long a command whose terminal has gone may take to end by itself. */
+const HANG_UP_MS = 2_000;
+
+/** How a command's streams are connected to ours. */
+export interface StreamOptions {
+  /** Whether our input is the command's. */
+  readonly interactive: boolean;
+  /** Sees what goes to our screen. */
+  readonly screen?: ScreenModes | undefined;
+}
+
 /** Copies a command's outputs to ours, and our input to it if asked to. Resolves when the outputs end. */
-export async function connectStreams(execution: Execution, interactive: boolean): Promise<void> {
+export async function connectStreams(
+  execution: Execution,
+  { interactive, screen }: StreamOptions,
+): Promise<void> {
   if (interactive) void copyInput(process.stdin, execution);
   await Promise.all([
-    copyOutput(execution.stdout()?.bytes(), process.stdout),
+    copyOutput(execution.stdout()?.bytes(), process.stdout, screen),
     copyOutput(execution.stderr()?.bytes(), process.stderr),
   ]);
 }
@@ -17,10 +32,14 @@ export async function connectStreams(execution: Execution, interactive: boolean)
 async function copyOutput(
   from: AsyncIterable<Uint8Array> | undefined,
   to: Writable,
+  screen?: ScreenModes,
 ): Promise<void> {
   if (from === undefined) return;
-  // A reader that has gone must not keep the command from ending.
-  for await (const piece of from) await writeTo(to, piece);
+  for await (const piece of from) {
+    screen?.watch(piece);
+    // A reader that has gone must not keep the command from ending.
+    await writeTo(to, piece);
+  }
 }
 
 /** Writes as fast as the reader reads; to one that has gone, nothing. */
@@ -49,10 +68,29 @@ async function copyInput(from: Readable, execution: Execution): Promise<void> {
 
 /** Passes Ctrl-C and its like on to the command; returns a function that stops doing so. */
 export function forwardSignals(execution: Execution): () => void {
-  const forward = (signal: NodeJS.Signals) => void execution.signal(signal).catch(() => undefined);
-  const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-  for (const signal of signals) process.on(signal, forward);
+  return onSignals((signal) => void execution.signal(signal).catch(() => undefined));
+}
+
+/**
+ * For a command that has our terminal: there Ctrl-C is a key, and a signal means that we should end. A shell ignores
+ * what it means to us, so its terminal hangs up, and it is killed if that does not end it.
+ */
+export function hangUpOnSignals(execution: Execution): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const stop = onSignals(() => {
+    void execution.signal('SIGHUP').catch(() => undefined);
+    timer ??= setTimeout(() => void execution.kill(), HANG_UP_MS);
+  });
   return () => {
-    for (const signal of signals) process.off(signal, forward);
+    stop();
+    clearTimeout(timer);
+  };
+}
+
+function onSignals(act: (signal: NodeJS.Signals) => void): () => void {
+  const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  for (const signal of signals) process.on(signal, act);
+  return () => {
+    for (const signal of signals) process.off(signal, act);
   };
 }

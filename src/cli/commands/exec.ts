@@ -9,6 +9,7 @@ export const execUsage = `boxlite exec [OPTIONS] BOX [--] COMMAND [ARGUMENT...]
 Runs a command in a box that runs, shows its output, and exits with its status.
 
   -i, --interactive       pass standard input on
+  -t, --tty               give the command a terminal; -it for a shell
   -e, --env NAME=VALUE    set a variable; NAME alone passes ours on
   -w, --workdir DIR       start in this directory
   -u, --user USER         name, uid, uid:gid or name:group
@@ -16,6 +17,7 @@ Runs a command in a box that runs, shows its output, and exits with its status.
 
 const options = {
   interactive: { type: 'boolean', short: 'i' },
+  tty: { type: 'boolean', short: 't' },
   env: { type: 'string', short: 'e', multiple: true },
   workdir: { type: 'string', short: 'w' },
   user: { type: 'string', short: 'u' },
@@ -28,6 +30,7 @@ export async function exec(args: readonly string[]): Promise<number> {
   const command = withoutDashes(words);
   if (name === undefined || name === '--') throw new UsageError('exec: name a box');
   if (command.length === 0) throw new UsageError('exec: name a command');
+  const asked = boxCommand(command, values);
   await using runtime = new BoxliteRuntime();
   const box = await requireBox(runtime, name);
   const { status } = box.info();
@@ -37,5 +40,5 @@ export async function exec(args: readonly string[]): Promise<number> {
       `Cannot run a command in the box "${name}": it is ${status}; start it with "boxlite start"`,
     );
   }
-  return await runInBox(box, boxCommand(command, values), values.interactive ?? false);
+  return await runInBox(box, asked, values);
 }

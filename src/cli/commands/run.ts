@@ -18,6 +18,7 @@ instead, and the box goes on until its command, or the image's own, ends.
 
   -d, --detach            leave the box running; it is kept when it stops
   -i, --interactive       pass standard input on
+  -t, --tty               give the command a terminal; -it for a shell
   -e, --env NAME=VALUE    set a variable; NAME alone passes ours on
   -w, --workdir DIR       start in this directory
   -u, --user USER         name, uid, uid:gid or name:group
@@ -38,6 +39,7 @@ const options = {
   ...boxOptions,
   detach: { type: 'boolean', short: 'd' },
   interactive: { type: 'boolean', short: 'i' },
+  tty: { type: 'boolean', short: 't' },
   timeout: { type: 'string' },
 } as const;
 
@@ -46,15 +48,16 @@ export async function run(args: readonly string[]): Promise<number> {
   const [image, command] = imageAndCommand(rest, values, 'run');
   await using runtime = new BoxliteRuntime();
   if (values.detach === true) {
-    if (values.timeout !== undefined || values.interactive === true) {
-      throw new UsageError('run: -i and --timeout do not go with --detach');
+    if (values.timeout !== undefined || values.interactive === true || values.tty === true) {
+      throw new UsageError('run: -i, -t and --timeout do not go with --detach');
     }
     return await runDetached(runtime, values, image, command);
   }
   const words = values.entrypoint === undefined ? command : [values.entrypoint, ...command];
   if (words.length === 0) throw new UsageError('run: name a command');
+  const asked = boxCommand(words, values);
   await using box = await runtime.create(machineOptions(values, image), values.name);
-  return await runInBox(box, boxCommand(words, values), values.interactive ?? false);
+  return await runInBox(box, asked, values);
 }
 
 async function runDetached(
