@@ -24,36 +24,22 @@ export class Attachment implements Disposable {
   }
 
   /**
-   * Connects to the owner of a box; waits while the box boots. Null if nobody listens there.
+   * Connects to the owner of a box; waits while the box boots. Null if nobody listens there, or the box has
+   * left its owner: a look at its row tells what has become of it.
    * @throws BoxliteError what the owner answers, such as why the box did not boot
    */
   static async open(folder: string, name: string, id: string): Promise<Attachment | null> {
-    const socket = await connectTo(folder, name);
-    if (socket === null) return null;
-    const portal = new Portal(socket, {
-      mailbox: null,
-      build: 'boxlite',
-      onFailed: () => undefined,
-      whyEnded: async () => 'the program that ran the box has ended',
-    });
+    const owner = await knock(folder, name);
+    if (owner === null) return null;
     try {
-      await portal.hello;
-      const answer = await askOwner(portal, { service: ownerServices.attach, box: id });
-      return new Attachment(portal, socket, answer['image'] as ImageDefaults | null);
+      const answer = await askOwner(owner.portal, { service: ownerServices.attach, box: id });
+      return new Attachment(owner.portal, owner.socket, answer['image'] as ImageDefaults | null);
     } catch (error) {
-      socket.destroy();
+      owner.socket.destroy();
       // The owner died between our knock and its answer.
-      if (BoxliteError.is(error, 'Portal')) return null;
+      if (BoxliteError.is(error, 'Portal') || BoxliteError.is(error, 'NotFound')) return null;
       throw error;
     }
-  }
-
-  /** Asks the owner to stop the box; resolves when it has, or has died. */
-  async stop(timeoutMs: number | null): Promise<void> {
-    const request = { service: ownerServices.stop, ...(timeoutMs === null ? {} : { timeoutMs }) };
-    await askOwner(this.#portal, request).catch((error: unknown) => {
-      if (!BoxliteError.is(error, 'Portal')) throw error;
-    });
   }
 
   /** Whether it keeps this program from ending. */
@@ -64,6 +50,47 @@ export class Attachment implements Disposable {
 
   [Symbol.dispose](): void {
     this.#portal.close(new BoxliteError('InvalidState', 'The connection to the box was closed'));
+  }
+}
+
+/**
+ * Asks the owner of a box to stop it, whether it runs or boots; resolves when it has. Does nothing if nobody
+ * listens there, or the owner dies meanwhile.
+ * @throws BoxliteError why the owner cannot stop it
+ */
+export async function stopThere(
+  folder: string,
+  name: string,
+  request: { readonly box: string; readonly timeoutMs: number | null },
+): Promise<void> {
+  const owner = await knock(folder, name);
+  if (owner === null) return;
+  try {
+    await askOwner(owner.portal, { service: ownerServices.stop, ...request });
+  } catch (error) {
+    if (!BoxliteError.is(error, 'Portal')) throw error;
+  } finally {
+    owner.socket.destroy();
+  }
+}
+
+/** A connection to an owner; null if nobody listens there. */
+async function knock(folder: string, name: string) {
+  const socket = await connectTo(folder, name);
+  if (socket === null) return null;
+  const portal = new Portal(socket, {
+    mailbox: null,
+    build: 'boxlite',
+    onFailed: () => undefined,
+    whyEnded: async () => 'the program that ran the box has ended',
+  });
+  try {
+    await portal.hello;
+    return { portal, socket };
+  } catch (error) {
+    socket.destroy();
+    if (BoxliteError.is(error, 'Portal')) return null;
+    throw error;
   }
 }
 

@@ -9,7 +9,7 @@ import type { BoxSpec } from '../spec/box-spec.ts';
 import type { BoxInfo, PublishedPort } from '../spec/info.ts';
 import type { BoxMetrics } from '../spec/metrics.ts';
 import { type BoxOwner, type BoxRow, boxInfo } from '../store/box-row.ts';
-import { Attachment } from './attachment.ts';
+import { Attachment, stopThere } from './attachment.ts';
 import { BoxCounts } from './box-counts.ts';
 import { BoxMeter } from './box-meter.ts';
 import type { Home } from './home.ts';
@@ -115,7 +115,7 @@ export class BoxHandle implements BoxBackend {
     const stopped = await this.#owner.stop(this.id.asStr(), timeoutMs);
     const row = this.#look();
     if (row === null) return;
-    if (row.owner !== null && !stopped) await this.#stopThere(row.owner, timeoutMs);
+    if (row.owner !== null && !stopped) await this.#stopThere(row, timeoutMs);
     else if (row.owner === null && row.spec.autoRemove) await this.remove();
   }
 
@@ -232,14 +232,23 @@ export class BoxHandle implements BoxBackend {
     return null;
   }
 
-  async #stopThere(owner: BoxOwner, timeoutMs: number | null): Promise<void> {
-    const attachment = this.#attached() ?? (await this.#knock(owner));
-    if (attachment === null) return;
-    await attachment.stop(timeoutMs);
-    attachment[Symbol.dispose]();
-    this.#attachment = null;
-    // An owner that died in the middle has left the box to us.
-    await recover(this.#home);
+  /** Until the box has left the owner it has: what becomes of it afterwards is another run of it. */
+  async #stopThere({ claim }: BoxRow, timeoutMs: number | null): Promise<void> {
+    for (let look = 0; look < RETRIES_MAX; look++) {
+      const row = this.#look();
+      if (row === null || row.owner === null || row.claim.number !== claim.number) return;
+      if (row.owner.socket !== null) {
+        const request = { box: this.id.asStr(), timeoutMs };
+        await stopThere(this.#home.ownersDir, row.owner.socket, request);
+      }
+      // An owner that died, before or in the middle, has left the box to us.
+      await recover(this.#home);
+      if (look > 0) await sleep(RETRY_MS);
+    }
+    throw new BoxliteError(
+      'InvalidState',
+      `The box ${this.id} does not stop: the program that runs it does not answer`,
+    );
   }
 
   /** The disk itself grows when whoever starts the box opens it. */

@@ -14,8 +14,13 @@ import { socketPath } from './owner-address.ts';
 /** The services of the owner itself; every other one is the box's. */
 export const ownerServices = { attach: 'owner.attach', stop: 'owner.stop' } as const;
 
-/** Finds a box of this owner. */
-type FindBox = (id: string) => Promise<OwnBox | null>;
+/** The boxes that an owner answers for. */
+export interface OwnedBoxes {
+  /** One that runs; waits while it boots. Null if it is not this owner's. */
+  get(id: string): Promise<OwnBox | null>;
+  /** Stops one, whether it runs or boots. False if it is not this owner's. */
+  stop(id: string, timeoutMs: number | null): Promise<boolean>;
+}
 
 /** See the top of this file. */
 export class OwnerServer implements AsyncDisposable {
@@ -25,22 +30,22 @@ export class OwnerServer implements AsyncDisposable {
   readonly #server: Server;
   readonly #clients = new Set<Socket>();
 
-  private constructor(folder: string, socket: string, find: FindBox) {
+  private constructor(folder: string, socket: string, boxes: OwnedBoxes) {
     this.socket = socket;
     this.#path = join(folder, socket);
     this.#server = createServer((client) => {
       this.#clients.add(client);
       client.on('close', () => this.#clients.delete(client));
-      new Client(client, find);
+      new Client(client, boxes);
     });
     // An owner with nothing to do is no reason to go on.
     this.#server.unref();
   }
 
   /** Listens in a folder that only its user may enter. @throws BoxliteError `Storage` */
-  static async listen(folder: string, socket: string, find: FindBox): Promise<OwnerServer> {
+  static async listen(folder: string, socket: string, boxes: OwnedBoxes): Promise<OwnerServer> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const server = new OwnerServer(folder, socket, find);
+    const server = new OwnerServer(folder, socket, boxes);
     using address = socketPath(folder, socket);
     await new Promise<void>((resolve, reject) => {
       server.#server.once('error', (cause) =>
@@ -63,11 +68,11 @@ export class OwnerServer implements AsyncDisposable {
 /** One program at the other end. */
 class Client {
   readonly #channel: Channel;
-  readonly #find: FindBox;
+  readonly #boxes: OwnedBoxes;
   #box: OwnBox | null = null;
 
-  constructor(socket: Socket, find: FindBox) {
-    this.#find = find;
+  constructor(socket: Socket, boxes: OwnedBoxes) {
+    this.#boxes = boxes;
     const link = new SocketLink(socket, () => this.#channel.flush());
     this.#channel = new Channel({
       role: 'guest',
@@ -88,7 +93,8 @@ class Client {
     const { service, box, timeoutMs } = request;
     if (service === ownerServices.attach) return this.#answer(stream, this.#attach(String(box)));
     if (service === ownerServices.stop) {
-      return this.#answer(stream, this.#stop(typeof timeoutMs === 'number' ? timeoutMs : null));
+      const time = typeof timeoutMs === 'number' ? timeoutMs : null;
+      return this.#answer(stream, this.#stop(String(box), time));
     }
     try {
       return bridge(this.#channel, stream, request, this.#attached().connection().channel);
@@ -99,7 +105,7 @@ class Client {
   }
 
   async #attach(id: string): Promise<JsonObject> {
-    const box = await this.#find(id);
+    const box = await this.#boxes.get(id);
     if (box === null) throw new BoxliteError('NotFound', `The box ${id} is not here`);
     const { image } = box.connection();
     this.#box = box;
@@ -107,8 +113,9 @@ class Client {
     return { image: image === null ? null : { env, user, workingDir } };
   }
 
-  async #stop(timeoutMs: number | null): Promise<JsonObject> {
-    await this.#attached().stop(timeoutMs);
+  /** A box that is not here has been stopped already. */
+  async #stop(id: string, timeoutMs: number | null): Promise<JsonObject> {
+    await this.#boxes.stop(id, timeoutMs);
     return {};
   }
 

@@ -99,9 +99,7 @@ export class Owner implements AsyncDisposable {
   #listen(): Promise<OwnerServer> {
     this.#server ??= this.#options.home
       .me()
-      .then((me) =>
-        OwnerServer.listen(this.#options.home.ownersDir, ownerSocketName(me), (id) => this.get(id)),
-      );
+      .then((me) => OwnerServer.listen(this.#options.home.ownersDir, ownerSocketName(me), this));
     this.#server.catch(() => {
       this.#server = null;
     });

@@ -17,7 +17,13 @@ import { BoxliteRuntime, type EngineName } from '../../src/index.ts';
 import { folders, shell, TestRuntime } from './fixture.ts';
 import { watchForLeaks } from './leaks.ts';
 import { eventuallyNone, inTime } from './polling.ts';
-import { descendants, type ProcessEntry, processesWithFilesIn, readProcess } from './processes.ts';
+import {
+  descendants,
+  type ProcessEntry,
+  processesWithFilesIn,
+  processesWithVariable,
+  readProcess,
+} from './processes.ts';
 import { type Visit, Visitor } from './visitors.ts';
 
 const rounds = Number(process.env['BOXLITE_CRASH_ROUNDS'] ?? 6);
@@ -119,7 +125,11 @@ async function remnants(runtime: BoxliteRuntime, homeDir: string): Promise<strin
   const directories = readdirSync(join(homeDir, 'boxes')).filter((name) => !ids.has(name));
   const owners = join(homeDir, 'owners');
   const sockets = existsSync(owners) ? readdirSync(owners) : [];
-  const processes = processesWithFilesIn(homeDir).map(({ pid, name }) => `${pid} ${name}`);
+  // A shim that has only just been started has opened nothing, and will run its box all the same.
+  const starting = processesWithVariable('TMPDIR', folders.temporary);
+  const processes = [...processesWithFilesIn(homeDir), ...starting].map(
+    ({ pid, name }) => `${pid} ${name}`,
+  );
   const active = infos.filter(({ status }) => status !== 'stopped' && status !== 'configured');
   return [
     ...directories.map((name) => `directory ${name}`),

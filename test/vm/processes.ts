@@ -67,3 +67,19 @@ function openFiles(pid: number): string[] {
     return [];
   }
 }
+
+/** The processes that were started with this variable, also those that have opened nothing yet. */
+export function processesWithVariable(name: string, value: string): ProcessEntry[] {
+  const wanted = `${name}=${value}`;
+  return allProcesses().filter(
+    ({ pid }) => pid !== process.pid && environment(pid).includes(wanted),
+  );
+}
+
+function environment(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+}
