@@ -5,6 +5,8 @@
 export interface ProcessEntry {
   readonly pid: number;
   readonly parent: number;
+  /** Its session, by the pid of who began it; 0 where the system does not tell. */
+  readonly session: number;
   /** When it started, in the system's own terms: only good for comparing. */
   readonly start: string;
   /** `ended`: a zombie, which only waits for its parent to look. */
@@ -29,6 +31,7 @@ export function parseProcStat(text: string): ProcessEntry | null {
   return {
     pid,
     parent: Number(field(4)),
+    session: Number(field(6)),
     start,
     state: stateOf(field(3)),
     cpuMs: ticks * TICK_MS,
@@ -47,6 +50,7 @@ export function parsePs(output: string): ProcessEntry[] {
     .map(([, pid, parent, state = '', time = '', start = '']) => ({
       pid: Number(pid),
       parent: Number(parent),
+      session: 0,
       start: start.replace(/\s+/g, ' '),
       state: stateOf(state.slice(0, 1)),
       cpuMs: parsePsTime(time),

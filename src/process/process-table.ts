@@ -9,6 +9,8 @@ export interface ProcessTable {
   some(pids: readonly number[]): Promise<ProcessEntry[]>;
   /** A process, which comes first, and all that descend from it. Empty if there is none. */
   tree(pid: number): Promise<ProcessEntry[]>;
+  /** Those of a session, whoever their parent is by now. None where sessions are not told. */
+  session(id: number): Promise<ProcessEntry[]>;
 }
 
 /**
@@ -30,6 +32,13 @@ export const procTable: ProcessTable = {
     }
     return [...found.values()];
   },
+  async session(id) {
+    const pids = entriesOf('/proc').filter((name) => /^\d+$/.test(name));
+    return pids
+      .map((pid) => readProcess(Number(pid)))
+      .filter((entry) => entry !== null)
+      .filter(({ session }) => session === id);
+  },
 };
 
 /** Every other system. The times it prints depend on the time zone, which must be the same for all. */
@@ -45,6 +54,9 @@ export const psTable: ProcessTable = {
       for (const child of byParent.get(entry.pid) ?? []) found.add(child);
     }
     return [...found];
+  },
+  async session() {
+    return [];
   },
 };
 

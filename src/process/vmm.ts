@@ -3,9 +3,26 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { BoxliteError } from '../base/errors.ts';
 import type { LaunchPlan, ProcessExit } from '../spec/parts.ts';
+import { processIdentity } from './identity.ts';
+import { processTable } from './process-table.ts';
+import { killTree } from './tree.ts';
 
 /** What is kept of a console: enough for a kernel's last words. */
 const CONSOLE_BYTES_MAX = 64 * 1024;
+
+/** How long after a VMM's outermost process has ended the rest of it may hold its streams. */
+const REMAINS_MS = 100;
+
+/**
+ * Ends what is left of a session that `leader` began. bubblewrap's inner process waits for the outer one while the
+ * jail is made, also if that has been killed; it is in a session of its own from when the VMM runs.
+ */
+async function endSession(leader: number): Promise<void> {
+  for (const { pid } of await processTable.session(leader)) {
+    const left = pid === leader ? null : await processIdentity(pid);
+    if (left !== null) await killTree(left).catch(() => undefined);
+  }
+}
 
 /** A VMM that has been started: its wire, its console, its end. */
 export class VmmProcess {
@@ -17,6 +34,7 @@ export class VmmProcess {
   readonly #child: ChildProcess;
   readonly #console: Uint8Array[] = [];
   #consoleBytes = 0;
+  #killing: Promise<void> | null = null;
 
   private constructor(child: ChildProcess, pid: number) {
     this.#child = child;
@@ -25,6 +43,7 @@ export class VmmProcess {
     this.exited = new Promise((resolve) => {
       child.once('close', (code, signal) => resolve({ code, signal }));
     });
+    child.once('exit', () => this.#endRemains());
     for (const stream of [child.stdout, child.stderr]) this.#keep(stream);
   }
 
@@ -65,11 +84,27 @@ export class VmmProcess {
     }
   }
 
-  /** Ends it now, and everything it started with it: they share a pid namespace. Idempotent. */
+  /** Ends it now, and everything it started with it. Idempotent. */
   kill(): Promise<ProcessExit> {
     this.keepAlive(true);
-    this.#child.kill('SIGKILL');
+    this.#killing ??= this.#killTree();
     return this.exited;
+  }
+
+  /** All of it ends with its outermost process, unless that was killed by others at a bad moment. */
+  #endRemains(): void {
+    const timer = setTimeout(() => {
+      this.wire.destroy();
+      void endSession(this.pid);
+    }, REMAINS_MS);
+    void this.exited.then(() => clearTimeout(timer));
+  }
+
+  /** As a tree: a jail that is only just being made does not yet end with its parent. */
+  async #killTree(): Promise<void> {
+    const root = await processIdentity(this.pid);
+    // What does not end has been sent the signal: `exited` tells when it has.
+    if (root !== null) await killTree(root).catch(() => undefined);
   }
 
   #keep(stream: Readable | null): void {

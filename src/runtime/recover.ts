@@ -1,6 +1,7 @@
 /** Carries out what the store decides about boxes whose owners have died; see store/recovery.ts. */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { endAbandonedJails } from '../process/abandoned-jails.ts';
 import { heldFiles } from '../process/holders.ts';
 import { bootId, livenessOf, processIdentity } from '../process/identity.ts';
 import { killTree } from '../process/tree.ts';
@@ -36,6 +37,7 @@ export async function recover(home: Home): Promise<void> {
 async function endedOnes(home: Home, verdicts: readonly BoxVerdict[]): Promise<BoxVerdict[]> {
   const reaped = await Promise.all(verdicts.map(isReaped));
   const ended = verdicts.filter((_, i) => reaped[i]);
+  if (ended.some(({ reap }) => reap === null)) await endAbandonedJails(home.boxesDir);
   const diskOf = ({ claim }: BoxVerdict) => home.boxDisk(claim.id.asStr());
   const held = await heldFiles(ended.filter(({ fate }) => fate === 'keep').map(diskOf));
   return ended.filter((verdict) => !held.has(diskOf(verdict)));

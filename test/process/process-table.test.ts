@@ -12,6 +12,7 @@ test('parseProcStat() reads fields behind a name with spaces and parentheses', (
   assert.deepEqual(parseProcStat(line), {
     pid: 42,
     parent: 7,
+    session: 42,
     start: '987654321',
     state: 'running',
     cpuMs: 1770,

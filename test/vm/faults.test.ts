@@ -14,6 +14,8 @@ import { descendants, isAlive, type ProcessEntry, processesWithFilesIn } from '.
 
 /** For a program that boots, or tries to. */
 const PROGRAM_MS = 120_000;
+/** A jail is made in the first of these. */
+const EARLY_MS = 30;
 const arch = process.arch === 'arm64' ? 'arm64' : 'x64';
 /** Programs of the host that BoxLite uses. */
 const hostPrograms = ['bwrap', 'busybox', 'ldd', 'sh', 'bash', 'tar', 'xz', qemuProgram(arch)];
@@ -259,3 +261,23 @@ forEachEngine((engine) => {
 async function untilStopped(status: () => string): Promise<void> {
   await eventuallyNone('its status is', () => (status() === 'stopped' ? [] : [status()]));
 }
+
+forEachEngine((engine) => {
+  // A jail in the making does not yet die with its parent.
+  it('a boot that is given up at any early moment leaves nothing', async () => {
+    await using home = new TestRuntime(engine);
+    for (let delayMs = 0; delayMs < EARLY_MS; delayMs++) {
+      const box = await home.makeBox();
+      const reason = new Error(`after ${delayMs} ms`);
+      const control = new AbortController();
+      const starting = box.start({ signal: control.signal });
+      setTimeout(() => control.abort(reason), delayMs);
+      await inTime(
+        'giving up',
+        starting.catch((error: unknown) => assert.equal(error, reason)),
+      );
+      await box.stop();
+    }
+    await eventuallyNone('left', () => descendants().map(({ pid, name }) => `${pid} ${name}`));
+  });
+});
