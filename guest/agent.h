@@ -24,6 +24,8 @@ struct agent {
     struct streams streams;
     /* The box's root is mounted, and commands can run. */
     int booted;
+    /* The stream that asked for the end, while the box's processes still have to end; 0 otherwise. */
+    uint32_t ending;
 };
 
 extern struct agent agent;
@@ -39,9 +41,16 @@ void boot_open(uint32_t id, const struct json *request);
 void shutdown_open(uint32_t id);
 void exec_open(uint32_t id, const struct json *request);
 void files_open(uint32_t id, const struct json *request);
+void volume_open(uint32_t id, const struct json *request);
+
+/* Whether there are volumes: what walks through the box's root may then wait for the agent. */
+int volumes_any(void);
+/* Gives all volumes up: whoever waits for one is told that it is gone. */
+void volumes_abort(void);
 
 /* A child ended, as waitpid() told it. */
 void exec_reaped(int pid, int status);
+void volumes_reaped(int pid, int status);
 
 /* Does what can be done before the host asks for the boot. */
 void boot_prepare(void);
@@ -49,5 +58,7 @@ void boot_prepare(void);
 void boot_modules(void);
 /* Ends all processes and leaves the disks clean. */
 void boot_undo(void);
+/* What has been asked for happens as soon as no process is left. */
+void shutdown_if_ended(void);
 
 #endif

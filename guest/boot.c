@@ -172,6 +172,8 @@ void boot_undo(void)
 {
     int status;
     pid_t pid;
+    /* A process that waits for a volume does not end, and from here on nobody passes its answers on. */
+    volumes_abort();
     kill_everything();
     /* Whoever waits for a command learns that it was killed. */
     while ((pid = waitpid(-1, &status, 0)) > 0 || errno == EINTR)
@@ -186,8 +188,21 @@ void boot_undo(void)
     }
 }
 
+/* Processes with volumes may have something to write there before they can end, which takes the agent's loop. */
 void shutdown_open(uint32_t id)
 {
+    agent.ending = id;
+    if (volumes_any())
+        kill_everything();
+}
+
+void shutdown_if_ended(void)
+{
+    uint32_t id = agent.ending;
+    /* Leaves whoever has ended to be reaped. */
+    siginfo_t info;
+    if (volumes_any() && (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD))
+        return;
     boot_undo();
     wire_send_json(&agent.wire, FRAME_ACCEPT, id, 0, "{}");
     wire_send(&agent.wire, FRAME_END, id, FLAG_FINAL, NULL, 0);

@@ -6,7 +6,8 @@
  * which a background child that keeps the pipe may delay. The exit itself is told at once.
  *
  * A system call of a UML guest costs 50 to 100 us, so the child is made by vfork(), errors come back through memory,
- * and poll() needs no call per descriptor.
+ * and poll() needs no call per descriptor. Only where there are volumes the agent cannot stand still until the child has
+ * become its program, which may lie in one: there it is made by fork(), and a pipe tells when and why not.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -47,6 +48,8 @@ struct exec {
     struct source in;
     struct source out;
     struct source err;
+    /* The pipe that tells whether the child has become the program, -1 once it has. */
+    struct source answer;
     pid_t pid;
     int reaped;
     int status;
@@ -92,6 +95,8 @@ struct failure {
 static struct exec *execs;
 /* Shared between the child and the agent, whether vfork() shares memory or not. */
 static struct failure *failure;
+/* In a child made by fork(): where it tells its failure. */
+static int failure_pipe = -1;
 
 /* --- Input ------------------------------------------------------------------------------------------------------- */
 
@@ -250,9 +255,17 @@ static void output_ended(struct exec *exec, struct source *source)
     wire_send(&agent.wire, FRAME_END, exec->main.id, is_over(exec) ? FLAG_FINAL : 0, NULL, 0);
 }
 
+static void unlink_exec(struct exec *exec)
+{
+    struct exec **at = &execs;
+    while (*at != exec)
+        at = &(*at)->next;
+    *at = exec->next;
+}
+
 static void free_if_over(struct exec *exec)
 {
-    if (!is_over(exec))
+    if (!is_over(exec) || exec->answer.fd >= 0)
         return;
     if (exec->main.id != 0) {
         streams_remove(&agent.streams, &exec->main);
@@ -261,10 +274,7 @@ static void free_if_over(struct exec *exec)
     }
     if (exec->err.fd >= 0)
         return;
-    struct exec **at = &execs;
-    while (*at != exec)
-        at = &(*at)->next;
-    *at = exec->next;
+    unlink_exec(exec);
     cgroup_give_back(exec->cgroup);
     free(exec);
 }
@@ -394,12 +404,58 @@ static const struct stream_events main_events = {
 };
 static const struct stream_events error_events = {.window = window_grew, .reset = given_up};
 
+static void accept_exec(const struct exec *exec)
+{
+    wire_send_json(&agent.wire, FRAME_ACCEPT, exec->main.id, 0, "{\"pid\":%d}", (int)exec->pid);
+}
+
+/* It was refused: nothing of it has been a command. */
+static void drop(struct exec *exec, const struct failure *why)
+{
+    if (exec->main.id != 0) {
+        reject(exec->main.id, why->code, why->message);
+        streams_remove(&agent.streams, &exec->main);
+    }
+    if (exec->error.id != 0)
+        streams_remove(&agent.streams, &exec->error);
+    close_input(exec);
+    if (exec->out.fd >= 0)
+        close_output(&exec->out);
+    if (exec->err.fd >= 0)
+        close_output(&exec->err);
+    unlink_exec(exec);
+    cgroup_give_back(exec->cgroup);
+    free(exec);
+}
+
+/* Whether there still is a command. */
+static int take_answer(struct exec *exec)
+{
+    struct failure told;
+    ssize_t got = read(exec->answer.fd, &told, sizeof told);
+    close_output(&exec->answer);
+    if (got == (ssize_t)sizeof told) {
+        drop(exec, &told);
+        return 0;
+    }
+    if (exec->main.id != 0)
+        accept_exec(exec);
+    exec->out.wanted = exec->err.wanted = POLLIN;
+    return 1;
+}
+
+static void answer_ready(struct source *source, short events)
+{
+    (void)events;
+    take_answer(source->owner);
+}
+
 void exec_reaped(int pid, int status)
 {
     struct exec *exec = execs;
     while (exec != NULL && (exec->pid != pid || exec->reaped))
         exec = exec->next;
-    if (exec == NULL)
+    if (exec == NULL || (exec->answer.fd >= 0 && !take_answer(exec)))
         return;
     exec->reaped = 1;
     exec->status = status;
@@ -418,6 +474,8 @@ static _Noreturn void fail(const char *code, const char *what, int number)
         snprintf(failure->message, sizeof failure->message, "%s: %s", what, strerror(number));
     else
         snprintf(failure->message, sizeof failure->message, "%s", what);
+    if (failure_pipe >= 0 && write(failure_pipe, failure, sizeof *failure) < 0)
+        _exit(126);
     _exit(127);
 }
 
@@ -644,16 +702,40 @@ static void watch(struct exec *exec, const struct ends *ends)
         source_add(&exec->err);
 }
 
-/* The process, or -1 with `failure` saying why. */
-static pid_t spawn(struct launch *launch, const struct cgroup *cgroup)
+/* The same by fork(), and the pipe where the child tells how it went. */
+static pid_t spawn_apart(struct launch *launch, const struct cgroup *cgroup, int *answer)
 {
+    static struct failure own;
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return -1;
+    const struct clone_args how = {
+        .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)cgroup->directory};
+    pid_t pid = clone_fork(&how);
+    if (pid == 0) {
+        failure = &own;
+        failure_pipe = ends[1];
+        run_child(launch);
+    }
+    close(ends[1]);
+    *answer = ends[0];
+    if (pid < 0)
+        close(ends[0]);
+    return pid;
+}
+
+/* The process, or -1 with `failure` saying why. With volumes the answer comes later, through a pipe. */
+static pid_t spawn(struct launch *launch, const struct cgroup *cgroup, int *answer)
+{
+    *answer = -1;
     if (failure == NULL) {
         failure = mmap(NULL, sizeof *failure, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (failure == MAP_FAILED)
             die("no memory for commands");
     }
     failure->code[0] = 0;
-    pid_t pid = clone_vfork(CLONE_INTO_CGROUP, cgroup->directory, run_child, launch);
+    pid_t pid = volumes_any() ? spawn_apart(launch, cgroup, answer)
+                              : clone_vfork(CLONE_INTO_CGROUP, cgroup->directory, run_child, launch);
     if (pid < 0) {
         snprintf(failure->code, sizeof failure->code, "failed");
         snprintf(failure->message, sizeof failure->message, "cannot make a process: %s", strerror(errno));
@@ -684,7 +766,8 @@ static void start(struct exec *exec, uint32_t id, const struct json *request, st
     }
     memcpy(launch->fds, ends.child, sizeof launch->fds);
     launch->terminal = ends.terminal;
-    exec->pid = spawn(launch, exec->cgroup);
+    int answer;
+    exec->pid = spawn(launch, exec->cgroup, &answer);
     close_child_ends(&ends);
     if (exec->pid < 0) {
         close_own_ends(&ends);
@@ -699,7 +782,13 @@ static void start(struct exec *exec, uint32_t id, const struct json *request, st
     watch(exec, &ends);
     exec->next = execs;
     execs = exec;
-    wire_send_json(&agent.wire, FRAME_ACCEPT, id, 0, "{\"pid\":%d}", (int)exec->pid);
+    exec->answer = (struct source){.fd = answer, .wanted = POLLIN, .ready = answer_ready, .owner = exec};
+    if (answer < 0) {
+        accept_exec(exec);
+        return;
+    }
+    exec->out.wanted = exec->err.wanted = 0;
+    source_add(&exec->answer);
 }
 
 /* The stream for stderr is the host's to open like any other; a command with a terminal has none. */

@@ -106,6 +106,8 @@ static const char *open_arrived(uint32_t id, const struct json *request)
         exec_open(id, request);
     else if (strcmp(service, "files") == 0)
         files_open(id, request);
+    else if (strcmp(service, "volume") == 0)
+        volume_open(id, request);
     else if (strcmp(service, "boot") == 0)
         boot_open(id, request);
     else if (strcmp(service, "shutdown") == 0)
@@ -244,9 +246,10 @@ static void reap(int signals)
     if (read(signals, &info, sizeof info) < 0 && errno != EAGAIN)
         die("cannot read signals");
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (agent.booted && pid == container_init_pid())
+        if (agent.booted && agent.ending == 0 && pid == container_init_pid())
             die("the init of the container has ended, and all commands with it");
         exec_reaped(pid, status);
+        volumes_reaped(pid, status);
     }
 }
 
@@ -295,6 +298,8 @@ static void serve(int signals)
             reap(signals);
         if (polls[0].revents & (POLLIN | POLLHUP | POLLERR))
             wire_ready();
+        if (agent.ending != 0)
+            shutdown_if_ended();
     }
 }
 

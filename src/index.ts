@@ -40,3 +40,4 @@ export type { EngineName, Kernel, KernelFlavor } from './spec/parts.ts';
 export type { ResourceLimitsOptions } from './spec/resource-limits.ts';
 export { SecurityOptions, SecurityOptionsBuilder } from './spec/security.ts';
 export type { ResourceLimits } from './spec/security-settings.ts';
+export type * from './spec/volume-provider.ts';

@@ -15,6 +15,7 @@ import type { Host, ReadyEngine } from './host.ts';
 import { scratchDirectories } from './host-checks.ts';
 import type { RootImage } from './root-image.ts';
 import { startVm, type Vm, vmStage } from './vm.ts';
+import { type Providers, Volumes } from './volumes.ts';
 
 /** Bytes of the host's randomness that a guest starts with. */
 const SEED_BYTES = 32;
@@ -29,6 +30,8 @@ export interface BootInput {
   readonly image: (signal?: AbortSignal) => Promise<RootImage>;
   /** Opens the box's own disk; the boot closes it once the VMM has it. */
   readonly disk: () => Promise<AsyncDisposable & { readonly fd: number }>;
+  /** What the program gave for volumes that are no host paths. */
+  readonly providers: Providers;
   /** Told the VMM's pid as soon as it has one. */
   readonly onSpawned?: (pid: number) => Promise<void>;
 }
@@ -74,6 +77,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   // What is this box's own: a writable disk, and the mailbox where the engine needs one.
   const disk = opened.use(await input.disk());
   const mailbox = engine.mailbox ? kept.use(UmlMailbox.create(scratchDirectories)) : null;
+  const volumes = kept.use(await Volumes.open(spec.volumes, input.providers));
   const diskMs = clock();
 
   // From facts to a command line, and from there to a narrower one. Both steps are pure.
@@ -101,7 +105,9 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
     seed: randomBytes(SEED_BYTES).toString('hex'),
     files: nameFiles(input.hostname, spec.network.mode),
   };
-  await vmStage(vm, 'mounting the root file system', vm.portal.ask(request), { timeoutMs, signal });
+  const user = spec.user ?? config?.user ?? '';
+  const mounted = Promise.all([vm.portal.ask(request), volumes.mount(vm.portal.channel, user)]);
+  await vmStage(vm, 'mounting the root file system', mounted, { timeoutMs, signal });
   const rootMs = clock();
   const timings = { imageMs, diskMs, agentMs, rootMs };
   return { vm, engine: ready, config, timings, resources: kept.move() };

@@ -131,6 +131,7 @@ export class BoxHandle implements BoxBackend {
     if (claimed === null) return;
     await rm(this.#home.boxDir(this.id.asStr()), { recursive: true, force: true });
     this.#home.store.boxes.delete(claimed.claim);
+    this.#owner.withdraw(this.id.asStr());
   }
 
   /** Ends a box that its owner does not stop: the VMM's whole tree, then its records. */

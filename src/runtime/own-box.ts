@@ -9,6 +9,7 @@ import { type Booted, boot } from './boot.ts';
 import type { Home } from './home.ts';
 import { exitReasonOf, MainCommand } from './main-command.ts';
 import type { RootImage } from './root-image.ts';
+import type { Providers } from './volumes.ts';
 
 /** How long a box may take to clean up when nothing else is said. */
 const STOP_TIMEOUT_MS = 10_000;
@@ -23,6 +24,7 @@ export interface OwnBoxOptions {
   readonly owner: BoxOwner;
   readonly engine: BoxRow['spec']['engine'];
   readonly image: (signal?: AbortSignal) => Promise<RootImage>;
+  readonly providers: Providers;
   /** Called once, when the box is nobody's any more. */
   readonly onEnded: () => void;
 }
@@ -55,7 +57,7 @@ export class OwnBox {
 
   /** Boots it. On failure the claim is given back. @throws BoxliteError what {@link boot} throws */
   async boot(signal?: AbortSignal): Promise<void> {
-    const { home, row, engine, image } = this.#options;
+    const { home, row, engine, image, providers } = this.#options;
     const { boxes, metrics } = home.store;
     const started = performance.now();
     try {
@@ -66,6 +68,7 @@ export class OwnBox {
           hostname: this.id.toLowerCase(),
           image: (stop) => this.#image(image, stop),
           disk: () => this.#openDisk(),
+          providers,
           onSpawned: (pid) => this.#spawned(pid),
         },
         signal,

@@ -7,6 +7,7 @@ import { ownerSocketName } from './owner-address.ts';
 import { OwnerServer } from './owner-server.ts';
 import type { RootImage } from './root-image.ts';
 import { SharedWork } from './shared-work.ts';
+import type { Providers } from './volumes.ts';
 
 /** What an owner needs to know beyond its home. */
 export interface OwnerOptions {
@@ -26,10 +27,21 @@ interface OwnEntry {
 export class Owner implements AsyncDisposable {
   readonly #options: OwnerOptions;
   readonly #boxes = new Map<string, OwnEntry>();
+  readonly #providers = new Map<string, Providers>();
   #server: Promise<OwnerServer> | null = null;
 
   constructor(options: OwnerOptions) {
     this.#options = options;
+  }
+
+  /** Keeps what a program has given for volumes of a box, until the box is removed. */
+  provide(id: string, providers: Providers): void {
+    if (providers.size > 0) this.#providers.set(id, providers);
+  }
+
+  /** The box has been removed. */
+  withdraw(id: string): void {
+    this.#providers.delete(id);
   }
 
   /** The image of a box, found or made. */
@@ -77,7 +89,11 @@ export class Owner implements AsyncDisposable {
       owner,
       engine: row.spec.engine ?? engine,
       image: (stop) => image(row, stop),
-      onEnded: () => this.#boxes.delete(id),
+      providers: this.#providers.get(id) ?? new Map(),
+      onEnded: () => {
+        this.#boxes.delete(id);
+        if (row.spec.autoRemove) this.#providers.delete(id);
+      },
     });
     const boot = new SharedWork((stop) => box.boot(stop));
     this.#boxes.set(id, { box, boot });

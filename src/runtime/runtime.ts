@@ -15,6 +15,7 @@ import { parseListFilter } from '../spec/call-options.ts';
 import { hostPathsOf, missingHostPath } from '../spec/host-path.ts';
 import type { BoxInfo, EngineReport } from '../spec/info.ts';
 import type { RuntimeMetrics } from '../spec/metrics.ts';
+import { providersOf } from '../spec/parse-files.ts';
 import { parseBoxliteOptions, parseBoxName, parseBoxOptions } from '../spec/parse-options.ts';
 import { SecurityOptions } from '../spec/security.ts';
 import { boxInfo } from '../store/box-row.ts';
@@ -109,6 +110,7 @@ export class BoxliteRuntime implements AsyncDisposable {
     });
     const handle = new BoxHandle({ home: this.#home, owner: this.#owner, row });
     this.#made.add(handle);
+    this.#owner.provide(row.id.asStr(), providersOf(options, spec));
     return new LiteBox(handle);
   }
 
@@ -243,7 +245,6 @@ const defaultSecurity = SecurityOptions.enabled().toSettings();
 /** What the options allow and this version cannot do is refused, never ignored. */
 function refuseUnsupported(spec: BoxSpec): void {
   const refused: [boolean, string][] = [
-    [spec.volumes.length > 0, 'volumes'],
     [spec.ports.length > 0, 'ports'],
     [spec.secrets.length > 0, 'secrets'],
     [!isDeepStrictEqual(spec.security, defaultSecurity), 'advanced.security other than enabled()'],

@@ -2,6 +2,7 @@ import type { Seconds } from '../base/durations.ts';
 import type { Bytes } from '../base/sizes.ts';
 import type { EngineName } from './parts.ts';
 import type { SecurityOptions } from './security.ts';
+import type { VolumeProvider } from './volume-provider.ts';
 
 /** What a box runs on. `auto`: the first of the others, in this order, that works on this host. */
 export type EngineChoice = 'auto' | EngineName;
@@ -69,15 +70,27 @@ export type EnvironmentVariables =
  */
 export type RootfsSpec = string | { readonly image: string } | { readonly rootfsPath: string };
 
-/** A host directory or a single file that the box sees. */
-export interface VolumeSpec {
-  /** On the host. It must exist; a relative one is seen from the working directory. */
-  hostPath: string;
+/**
+ * A host directory or a single file that the box sees, or a file system that this program makes itself. `docs/VOLUMES.md`
+ * tells who owns the files, and where a volume differs from a disk.
+ */
+export type VolumeSpec = {
   /** Absolute, in the box. No two volumes may have the same. */
   guestPath: string;
   /** Refuses the box's writes. Default: false. */
   readOnly?: boolean | undefined;
-}
+} & (
+  | {
+      /** On the host. It must exist; a relative one is seen from the working directory. */
+      hostPath: string;
+      provider?: undefined;
+    }
+  | {
+      hostPath?: undefined;
+      /** Lives in this program: not for a box with `detach`. */
+      provider: VolumeProvider;
+    }
+);
 
 /** `isolated` is the older name of `enabled`. `disabled`: the box has no network interface at all. */
 export type NetworkMode = 'enabled' | 'disabled' | 'isolated';

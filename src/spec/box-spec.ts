@@ -50,7 +50,8 @@ export type EnvironmentPair = readonly [name: string, value: string];
 
 /** Both paths are absolute; the guest's has no `.`, `..`, double or final slash. */
 export interface VolumeMount {
-  readonly hostPath: string;
+  /** Null: a provider of the program that made the box. */
+  readonly hostPath: string | null;
   readonly guestPath: string;
   readonly readOnly: boolean;
 }

@@ -26,9 +26,9 @@ export interface NamedHostPath {
 
 /** Every host path a box needs. Parsing does no I/O: the runtime looks whether they are there. */
 export function hostPathsOf(spec: BoxSpec): readonly NamedHostPath[] {
-  const volumes = spec.volumes.map((volume, i) => {
-    return { option: `volumes[${i}].hostPath`, path: volume.hostPath };
-  });
+  const volumes = spec.volumes.flatMap(({ hostPath: path }, i) =>
+    path === null ? [] : [{ option: `volumes[${i}].hostPath`, path }],
+  );
   if (spec.rootfs.kind !== 'path') return volumes;
   return [{ option: 'rootfs.rootfsPath', path: spec.rootfs.path }, ...volumes];
 }

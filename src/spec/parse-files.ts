@@ -2,7 +2,8 @@
 /** The options about the box's files: where they come from, and what it sees of the host's. */
 
 import { posix } from 'node:path';
-import { BUILTIN_BASE, type RootfsSource, type VolumeMount } from './box-spec.ts';
+import type { VolumeSpec } from './box-options.ts';
+import { type BoxSpec, BUILTIN_BASE, type RootfsSource, type VolumeMount } from './box-spec.ts';
 import { guestPath } from './guest-values.ts';
 import { hostPath } from './host-path.ts';
 import {
@@ -17,6 +18,7 @@ import {
   type Read,
   shape,
 } from './reader.ts';
+import type { VolumeProvider } from './volume-provider.ts';
 
 /** The option `rootfs`. Host paths start at `cwd`. */
 export function rootfs(cwd: string | undefined): Read<RootfsSource> {
@@ -54,9 +56,7 @@ function imageSource(value: unknown, path: string): RootfsSource {
 
 /** The option `volumes`. Host paths start at `cwd`. */
 export function volumes(cwd: string | undefined): Read<readonly VolumeMount[]> {
-  const mounts = list(
-    shape({ hostPath: hostPath(cwd), guestPath: mountPoint, readOnly: optional(flag, false) }),
-  );
+  const mounts = list(volume(cwd));
   return (value, path) => {
     const read = mounts(value, path);
     for (const [i, mount] of read.entries()) {
@@ -68,6 +68,45 @@ export function volumes(cwd: string | undefined): Read<readonly VolumeMount[]> {
     }
     return read;
   };
+}
+
+/** One volume. A provider is no data: the spec has null in the place of the host path. */
+function volume(cwd: string | undefined): Read<VolumeMount> {
+  const common = { guestPath: mountPoint, readOnly: optional(flag, false) };
+  const shared = shape({ hostPath: hostPath(cwd), ...common });
+  const provided = shape({ hostPath: nothing, provider, ...common });
+  return (value, path) => {
+    if (!isRecord(value) || value['provider'] === undefined) {
+      const { provider: _, ...rest } = isRecord(value) ? value : { provider: undefined };
+      return shared(isRecord(value) ? rest : value, path);
+    }
+    const { guestPath, readOnly } = provided(value, path);
+    return Object.freeze({ hostPath: null, guestPath, readOnly });
+  };
+}
+
+function nothing(value: unknown, path: string): null {
+  if (value === undefined) return null;
+  throw invalid(path, 'only one of hostPath and provider', 'both');
+}
+
+function provider(value: unknown, path: string): VolumeProvider {
+  const { root } = (value ?? {}) as Partial<VolumeProvider>;
+  if (typeof root !== 'function') throw mistyped(path, 'an object with a method root()', value);
+  return value as VolumeProvider;
+}
+
+/** The providers among the volumes of options that have been parsed, by their path in the box. */
+export function providersOf(
+  options: { readonly volumes?: readonly VolumeSpec[] | undefined },
+  spec: BoxSpec,
+): ReadonlyMap<string, VolumeProvider> {
+  const providers = new Map<string, VolumeProvider>();
+  for (const [i, { guestPath: where, hostPath: shared }] of spec.volumes.entries()) {
+    const given = options.volumes?.[i];
+    if (shared === null && given?.provider !== undefined) providers.set(where, given.provider);
+  }
+  return providers;
 }
 
 /** Where a volume goes: below the root, and with one spelling for one place. */

@@ -142,6 +142,11 @@ function refuseConflicts(spec: BoxSpec, host: HostFacts): void {
   if (spec.detach && spec.autoRemove) {
     throw invalid('autoRemove', 'false with detach: true, as a detached box is kept', 'true');
   }
+  const provided = spec.volumes.findIndex(({ hostPath }) => hostPath === null);
+  if (spec.detach && provided >= 0) {
+    const expected = 'none with detach: true, as it lives and ends with this program';
+    throw invalid(`volumes[${provided}].provider`, expected, 'one');
+  }
   if (disabled && spec.ports.length > 0) {
     throw invalid('ports', 'none with network "disabled"', `${spec.ports.length}`);
   }

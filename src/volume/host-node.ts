@@ -1,0 +1,419 @@
+/**
+ * A directory of the host as a volume, without a way out of it.
+ *
+ * Nothing here resolves a path that a guest has made. A file is reached as `/proc/self/fd/<n>/<name>`: a descriptor of
+ * the directory that holds it, and one name in there, which no call here follows if it is a symbolic link. The
+ * descriptor stays with its directory however that is renamed, and was itself opened in this way, from the share down.
+ * So whatever the guest or the host renames, replaces or links meanwhile, an operation hits a file of the share or
+ * none. Links are texts: it is the guest that follows them, in its own tree.
+ *
+ * What a file is, is its device, inode and time of birth. A name under which another one is found has gone.
+ */
+import { type BigIntStats, constants } from 'node:fs';
+import type {
+  VolumeChanges,
+  VolumeCreateFlags,
+  VolumeEntry,
+  VolumeFile,
+  VolumeFound,
+  VolumeNode,
+  VolumeOpenFlags,
+  VolumeRenameFlags,
+  VolumeStat,
+} from '../spec/volume-provider.ts';
+import { Descriptor, host, O_PATH, O_SAFE } from './descriptor.ts';
+import { VolumeError } from './errno.ts';
+import { isName } from './fuse-request.ts';
+import { HostFile } from './host-file.ts';
+import { hostMode, identityOf, typeOf, volumeStat } from './host-stat.ts';
+import { hostTimes } from './host-times.ts';
+
+/** Directories that are kept open. What is not is opened again from the directory above it. */
+const OPEN_DIRECTORIES_MAX = 128;
+/** Names of one file that are remembered: any one that is still right will do. */
+const PLACES_MAX = 16;
+
+/** Where a file is: in a directory of the share, under a name. */
+interface Place {
+  readonly parent: HostNode;
+  readonly name: Buffer;
+}
+
+/** The files of one share that are known, and its open directories. */
+export class Share {
+  /** The device of the share's own directory. */
+  readonly device: bigint;
+  readonly #nodes = new Map<string, HostNode>();
+  /** The one used last is the last. */
+  readonly #open = new Map<HostNode, Descriptor>();
+
+  constructor(device: bigint) {
+    this.device = device;
+  }
+
+  /** The node of a file that has just been seen at a place. */
+  found(stat: BigIntStats, place: Place): VolumeFound & { node: HostNode } {
+    const identity = identityOf(stat);
+    let node = this.#nodes.get(identity);
+    if (node === undefined) {
+      node = new HostNode(this, identity, typeOf(stat) === 'directory');
+      this.#nodes.set(identity, node);
+    }
+    node.isAt(place);
+    return { node, stat: volumeStat(stat, this.device) };
+  }
+
+  known(identity: string): HostNode | undefined {
+    return this.#nodes.get(identity);
+  }
+
+  forget(node: HostNode): void {
+    if (this.#nodes.get(node.identity) === node) this.#nodes.delete(node.identity);
+    void this.#open.get(node)?.close();
+    this.#open.delete(node);
+  }
+
+  /** The directory's descriptor if it is open. */
+  opened(node: HostNode): Descriptor | undefined {
+    const descriptor = this.#open.get(node);
+    if (descriptor === undefined) return undefined;
+    this.#open.delete(node);
+    this.#open.set(node, descriptor);
+    return descriptor;
+  }
+
+  keepOpen(node: HostNode, descriptor: Descriptor): void {
+    const other = this.#open.get(node);
+    this.#open.set(node, descriptor);
+    void other?.close();
+    if (this.#open.size <= OPEN_DIRECTORIES_MAX) return;
+    for (const [oldest, longUnused] of this.#open) {
+      this.#open.delete(oldest);
+      void longUnused.close();
+      return;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#nodes.clear();
+    const open = [...this.#open.values()];
+    this.#open.clear();
+    await Promise.all(open.map((descriptor) => descriptor.close()));
+  }
+}
+
+/** See the top of this file. */
+export class HostNode implements VolumeNode {
+  readonly identity: string;
+  readonly #share: Share;
+  readonly #isDirectory: boolean;
+  /** The newest one is the last. None: it is the top of the share, or it has no name any more. */
+  #places: Place[] = [];
+  /** The top's own descriptor. */
+  #top: Descriptor | null = null;
+  /** Whatever file is at its place is taken for it: the program that shares a file names it so. */
+  #named = false;
+
+  constructor(share: Share, identity: string, isDirectory: boolean) {
+    this.#share = share;
+    this.identity = identity;
+    this.#isDirectory = isDirectory;
+  }
+
+  /** The directory that a descriptor stands for, as the top of a share. */
+  static top(share: Share, stat: BigIntStats, descriptor: Descriptor): HostNode {
+    const node = new HostNode(share, identityOf(stat), true);
+    node.#top = descriptor;
+    return node;
+  }
+
+  /** The file of that name in a directory, whichever it is at any time. */
+  static named(share: Share, parent: HostNode, name: Buffer): HostNode {
+    const node = new HostNode(share, 'the shared file', false);
+    node.#named = true;
+    node.isAt({ parent, name });
+    return node;
+  }
+
+  /** It has been seen there. */
+  isAt(place: Place): void {
+    const others = this.#places.filter(
+      ({ parent, name }) => parent !== place.parent || !name.equals(place.name),
+    );
+    this.#places = [...others, place].slice(-PLACES_MAX);
+  }
+
+  forgotten(): void {
+    this.#share.forget(this);
+  }
+
+  async stat(): Promise<VolumeStat> {
+    return volumeStat(await this.#hostStat(), this.#share.device);
+  }
+
+  async change(changes: VolumeChanges): Promise<void> {
+    const { size, mode } = changes;
+    if (size !== undefined) {
+      const file = await this.#openFile(constants.O_WRONLY);
+      await file.change({ size }).finally(() => file.close());
+    }
+    if (mode !== undefined) await this.#chmod(mode);
+    const times = await hostTimes(changes, () => this.#hostStat());
+    if (times === null) return;
+    await this.#atPlace((path) => host.lutimes(path, times.atime, times.mtime));
+  }
+
+  // Directories.
+
+  async lookup(name: Buffer): Promise<VolumeFound | null> {
+    try {
+      return await this.#within(name, (path) => this.#find(path, name));
+    } catch (error) {
+      if ((error as { code?: unknown }).code === 'ENOENT') return null;
+      throw error;
+    }
+  }
+
+  async list(): Promise<readonly VolumeEntry[]> {
+    const options = { encoding: 'buffer', withFileTypes: true } as const;
+    const entries = await this.#inDirectory((path) => host.readdir(path, options));
+    return entries.map((entry) => ({ name: entry.name, type: typeOf(entry) }));
+  }
+
+  create(name: Buffer, flags: VolumeCreateFlags): Promise<VolumeFound & { file: VolumeFile }> {
+    return this.#within(name, async (path) => {
+      const [descriptor, isNew] = await openOrMake(path, flags);
+      try {
+        const stat = await descriptor.use(async (fd) => {
+          const seen = await host.fstat(fd, { bigint: true });
+          if (!seen.isFile()) throw new VolumeError('EEXIST');
+          const mode = hostMode('file', flags.mode);
+          // The umask of this program is none of the box's.
+          const toChange = isNew && (Number(seen.mode) & 0o7777) !== mode;
+          if (toChange) await host.fchmod(fd, mode);
+          if (!isNew && flags.truncate) await host.ftruncate(fd, 0);
+          const changed = toChange || (!isNew && flags.truncate);
+          return changed ? host.fstat(fd, { bigint: true }) : seen;
+        });
+        const file = new HostFile(descriptor, stat, this.#share.device);
+        return { ...this.#share.found(stat, { parent: this, name }), file };
+      } catch (error) {
+        await descriptor.close();
+        throw error;
+      }
+    });
+  }
+
+  makeDirectory(name: Buffer, mode: number): Promise<VolumeFound> {
+    return this.#within(name, async (path) => {
+      const wanted = hostMode('directory', mode);
+      await host.mkdir(path, { mode: wanted });
+      const made = await this.#find(path, name);
+      if (made.stat.mode === wanted) return made;
+      await made.node.change({ mode: wanted });
+      return { ...made, stat: await made.node.stat() };
+    });
+  }
+
+  makeSymlink(name: Buffer, target: Buffer): Promise<VolumeFound> {
+    return this.#within(name, async (path) => {
+      await host.symlink(target, path);
+      return this.#find(path, name);
+    });
+  }
+
+  link(name: Buffer, node: VolumeNode): Promise<VolumeFound> {
+    if (!(node instanceof HostNode) || node.#share !== this.#share) throw new VolumeError('EXDEV');
+    return this.#within(name, async (path) => {
+      await node.#atPlace((source) => host.link(source, path));
+      return this.#find(path, name);
+    });
+  }
+
+  unlink(name: Buffer): Promise<void> {
+    return this.#within(name, (path) => host.unlink(path));
+  }
+
+  removeDirectory(name: Buffer): Promise<void> {
+    return this.#within(name, (path) => host.rmdir(path));
+  }
+
+  rename(
+    name: Buffer,
+    target: VolumeNode,
+    targetName: Buffer,
+    { noReplace, exchange }: VolumeRenameFlags,
+  ): Promise<void> {
+    // Node has no renameat2(): two names cannot change places at once.
+    if (exchange) throw new VolumeError('EINVAL');
+    if (!(target instanceof HostNode) || target.#share !== this.#share) {
+      throw new VolumeError('EXDEV');
+    }
+    return this.#within(name, (from) =>
+      target.#within(targetName, async (to) => {
+        // The guest's kernel lets nobody in the box come between; on the host somebody may.
+        if (noReplace && (await exists(to))) throw new VolumeError('EEXIST');
+        const moved = this.#share.known(identityOf(await host.lstat(from, { bigint: true })));
+        await host.rename(from, to);
+        moved?.isAt({ parent: target, name: targetName });
+      }),
+    );
+  }
+
+  // Files and links.
+
+  async open(flags: VolumeOpenFlags): Promise<VolumeFile> {
+    const file = await this.#openFile(accessFlags(flags));
+    try {
+      if (flags.truncate) await file.change({ size: 0 });
+      return file;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  readlink(): Promise<Buffer> {
+    return this.#atPlace((path) => host.readlink(path, { encoding: 'buffer' }));
+  }
+
+  // How files are reached.
+
+  async #find(path: Buffer, name: Buffer): Promise<VolumeFound & { node: HostNode }> {
+    return this.#share.found(await host.lstat(path, { bigint: true }), { parent: this, name });
+  }
+
+  async #hostStat(): Promise<BigIntStats> {
+    // A directory that is open tells of itself even when it has no name any more.
+    const descriptor = this.#top ?? this.#share.opened(this);
+    if (descriptor !== undefined) return descriptor.use((fd) => host.fstat(fd, { bigint: true }));
+    return this.#atPlace(async (path) => this.#verified(await host.lstat(path, { bigint: true })));
+  }
+
+  /** @throws VolumeError `ESTALE` if it is another file by now */
+  #verified(stat: BigIntStats): BigIntStats {
+    const same = this.#named ? stat.isFile() : identityOf(stat) === this.identity;
+    if (!same) throw new VolumeError('ESTALE');
+    return stat;
+  }
+
+  async #openFile(access: number): Promise<HostFile> {
+    // A device or a FIFO is not even touched.
+    if (this.#isDirectory) throw new VolumeError('EISDIR');
+    if (!this.#named && !this.identity.endsWith(':file')) throw new VolumeError('EACCES');
+    return this.#atPlace(async (path) => {
+      const descriptor = await Descriptor.open(path, access | O_SAFE);
+      try {
+        const stat = await descriptor.use((fd) => host.fstat(fd, { bigint: true }));
+        return new HostFile(descriptor, this.#verified(stat), this.#share.device);
+      } catch (error) {
+        await descriptor.close();
+        throw error;
+      }
+    });
+  }
+
+  /** chmod() follows links: it gets the file itself, by a descriptor that only stands for it. */
+  async #chmod(mode: number): Promise<void> {
+    const change = (descriptor: Descriptor) =>
+      descriptor.use(async (fd) => {
+        const type = typeOf(this.#verified(await host.fstat(fd, { bigint: true })));
+        if (type === 'symlink') throw new VolumeError('EOPNOTSUPP');
+        await host.chmod(`/proc/self/fd/${fd}`, hostMode(type, mode));
+      });
+    if (this.#top !== null) return change(this.#top);
+    await this.#atPlace(async (path) => {
+      const descriptor = await Descriptor.open(path, O_PATH | constants.O_NOFOLLOW);
+      await change(descriptor).finally(() => descriptor.close());
+    });
+  }
+
+  /** Does something with the path of a name in this directory. @throws VolumeError `EINVAL` at what is no name */
+  #within<T>(name: Buffer, work: (path: Buffer) => Promise<T>): Promise<T> {
+    if (!isName(name)) throw new VolumeError('EINVAL');
+    return this.#withDescriptor((fd) => work(pathIn(fd, name)));
+  }
+
+  /** Does something with the path of this directory itself. */
+  #inDirectory<T>(work: (path: Buffer) => Promise<T>): Promise<T> {
+    return this.#withDescriptor((fd) => work(pathIn(fd, DOT)));
+  }
+
+  async #withDescriptor<T>(work: (fd: number) => Promise<T>): Promise<T> {
+    if (!this.#isDirectory) throw new VolumeError('ENOTDIR');
+    return (this.#top ?? this.#share.opened(this) ?? (await this.#reopen())).use(work);
+  }
+
+  async #reopen(): Promise<Descriptor> {
+    return this.#atPlace(async (path) => {
+      const flags = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+      const descriptor = await Descriptor.open(path, flags);
+      try {
+        this.#verified(await descriptor.use((fd) => host.fstat(fd, { bigint: true })));
+      } catch (error) {
+        await descriptor.close();
+        throw error;
+      }
+      this.#share.keepOpen(this, descriptor);
+      return descriptor;
+    });
+  }
+
+  /** Does something with a path of this file, by whichever of its names is still right. */
+  async #atPlace<T>(work: (path: Buffer) => Promise<T>): Promise<T> {
+    if (this.#top !== null) return this.#inDirectory(work);
+    for (const place of this.#places.toReversed()) {
+      try {
+        return await place.parent.#within(place.name, work);
+      } catch (error) {
+        if (!hasGone(error)) throw error;
+        if (!this.#named) this.#places = this.#places.filter((other) => other !== place);
+      }
+    }
+    throw new VolumeError('ESTALE');
+  }
+}
+
+const DOT = Buffer.from('.');
+
+function pathIn(fd: number, name: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`/proc/self/fd/${fd}/`), name]);
+}
+
+/** Errors that say that a name does not lead to the file. */
+function hasGone(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ESTALE' || code === 'ELOOP';
+}
+
+function accessFlags({ read, write }: VolumeOpenFlags): number {
+  if (read && write) return constants.O_RDWR;
+  return write ? constants.O_WRONLY : constants.O_RDONLY;
+}
+
+/** Opens a file, made if it is not there; and whether it was made. */
+async function openOrMake(
+  path: Buffer,
+  flags: VolumeCreateFlags,
+): Promise<[Descriptor, isNew: boolean]> {
+  const access = accessFlags(flags) | O_SAFE;
+  const make = access | constants.O_CREAT | constants.O_EXCL;
+  try {
+    return [await Descriptor.open(path, make, hostMode('file', flags.mode)), true];
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'EEXIST' || flags.exclusive) throw error;
+    const there = await host.lstat(path, { bigint: true });
+    if (!there.isFile()) throw error;
+    return [await Descriptor.open(path, access), false];
+  }
+}
+
+async function exists(path: Buffer): Promise<boolean> {
+  try {
+    await host.lstat(path, { bigint: true });
+    return true;
+  } catch (error) {
+    if ((error as { code?: unknown }).code === 'ENOENT') return false;
+    throw error;
+  }
+}

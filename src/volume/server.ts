@@ -1,0 +1,206 @@
+import { BoxliteError } from '../base/errors.ts';
+import type { VolumeFound, VolumeProvider } from '../spec/volume-provider.ts';
+import { errnoOf, VolumeError } from './errno.ts';
+import {
+  FUSE_MAJOR,
+  FUSE_MINOR_MIN,
+  initFlags,
+  TRANSFER_BYTES_MAX,
+  TRANSFER_PAGES_MAX,
+} from './fuse-protocol.ts';
+import { encodeInit, encodeReply } from './fuse-reply.ts';
+import { decodeRequest, type FuseRequest, type RequestOf } from './fuse-request.ts';
+import { MessageSplitter } from './message-splitter.ts';
+import { Operations } from './operations.ts';
+import type { FileOwner } from './owners.ts';
+
+/** Requests that are worked on at once; further ones wait as the bytes they are. */
+const RUNNING_MAX = 64;
+/** Read-ahead and other requests nobody waits for that the kernel may have under way. */
+const BACKGROUND_MAX = 32;
+/** What the kernel may read ahead. */
+const READAHEAD_BYTES = 1024 * 1024;
+
+const WANTED_FLAGS = Object.values(initFlags).reduce((all, flag) => all | flag, 0);
+
+/** What a volume's server needs. */
+export interface VolumeServerOptions {
+  readonly provider: VolumeProvider;
+  readonly root: VolumeFound;
+  readonly readOnly: boolean;
+  /** Whom files belong to in the box when nobody has said otherwise. */
+  readonly owner: FileOwner;
+  /** Sends a reply; resolves when there is room for the next one. The bytes are not used again. */
+  readonly send: (reply: Uint8Array) => Promise<void>;
+  /** So many bytes of what was received are no longer held. */
+  readonly consumed: (bytes: number) => void;
+  /** The guest has broken the protocol: the volume is over. Called at most once. */
+  readonly failed: (reason: BoxliteError) => void;
+}
+
+/** A request that has not been answered. */
+interface Task {
+  readonly request: FuseRequest;
+  answered: boolean;
+}
+
+/**
+ * Answers the FUSE requests of one volume from its provider. Bytes in, replies out; many requests are worked on at
+ * once, and what they take is bounded by the credit of the stream they come on.
+ */
+export class VolumeServer {
+  readonly #options: VolumeServerOptions;
+  readonly #splitter = new MessageSplitter();
+  readonly #operations: Operations;
+  readonly #waiting: Task[] = [];
+  readonly #running = new Map<bigint, Task>();
+  #over = false;
+  #closed: Promise<void> | null = null;
+
+  constructor(options: VolumeServerOptions) {
+    this.#options = options;
+    this.#operations = new Operations(options);
+  }
+
+  /** Feeds what the guest has sent. Never throws: a breach ends the volume. */
+  receive(chunk: Uint8Array): void {
+    if (this.#over) return;
+    try {
+      this.#splitter.push(chunk, (message) => this.#arrived(decodeRequest(message)));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Nothing is answered any more; what the guest has open is closed. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.#over = true;
+    this.#waiting.length = 0;
+    await this.#operations.close();
+    await this.#options.provider.close?.();
+  }
+
+  #arrived(request: FuseRequest): void {
+    if (this.#over) return;
+    switch (request.op) {
+      case 'forget':
+        this.#operations.forget(request.forgets);
+        return this.#options.consumed(request.bytes);
+      case 'interrupt':
+        this.#interrupt(request.interrupted);
+        return this.#options.consumed(request.bytes);
+      case 'init':
+        this.#options.consumed(request.bytes);
+        return this.#reply(request, ...initReply(request));
+      default:
+        this.#waiting.push({ request, answered: false });
+        return this.#goOn();
+    }
+  }
+
+  #goOn(): void {
+    while (this.#running.size < RUNNING_MAX) {
+      const task = this.#waiting.shift();
+      if (task === undefined) return;
+      void this.#run(task);
+    }
+  }
+
+  async #run(task: Task): Promise<void> {
+    const { request } = task;
+    // One number for two requests would let the second one out of the count.
+    if (this.#running.has(request.unique)) return this.#fail(new VolumeError('EPROTO'));
+    this.#running.set(request.unique, task);
+    await this.#operations.perform(request).then(
+      // An operation that went on after its request was interrupted must leave nothing behind.
+      (finish) => (this.#over || task.answered ? finish.undo?.() : this.#answer(task, finish.body)),
+      (error: unknown) => this.#refuse(task, error),
+    );
+    this.#running.delete(request.unique);
+    if (this.#over) return;
+    this.#options.consumed(request.bytes);
+    this.#goOn();
+  }
+
+  async #answer(task: Task, body: () => readonly Uint8Array[]): Promise<void> {
+    task.answered = true;
+    let parts: readonly Uint8Array[];
+    try {
+      parts = body();
+    } catch (error) {
+      return this.#send(encodeReply(task.request.unique, errnoOf(error), []));
+    }
+    await this.#send(encodeReply(task.request.unique, 0, parts));
+  }
+
+  async #refuse(task: Task, error: unknown): Promise<void> {
+    if (this.#over || task.answered) return;
+    task.answered = true;
+    if (BoxliteError.is(error, 'Portal')) return this.#fail(error);
+    await this.#send(encodeReply(task.request.unique, errnoOf(error), []));
+  }
+
+  /** Whoever waits for a slow provider can be let go, as long as it has changed nothing. */
+  #interrupt(unique: bigint): void {
+    const at = this.#waiting.findIndex(({ request }) => request.unique === unique);
+    const [waiting] = at < 0 ? [] : this.#waiting.splice(at, 1);
+    const task = waiting ?? this.#running.get(unique);
+    if (task === undefined || task.answered) return;
+    if (waiting === undefined && !isHarmless(task.request)) return;
+    task.answered = true;
+    this.#reply(task.request, errnoOf(new VolumeError('EINTR')), []);
+    if (waiting !== undefined) this.#options.consumed(waiting.request.bytes);
+  }
+
+  #reply(request: FuseRequest, errno: number, body: readonly Uint8Array[]): void {
+    void this.#send(encodeReply(request.unique, errno, body));
+  }
+
+  #send(reply: Uint8Array): Promise<void> {
+    // A stream that has ended tells of it by itself.
+    return this.#options.send(reply).catch(() => undefined);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#over) return;
+    this.#over = true;
+    const cause = BoxliteError.is(error)
+      ? error
+      : new BoxliteError('Portal', 'The guest broke the FUSE protocol: a request twice', {
+          cause: error,
+        });
+    this.#options.failed(cause);
+  }
+}
+
+/** What can be given up half-way. */
+function isHarmless({ op }: FuseRequest): boolean {
+  return (
+    op === 'read' ||
+    op === 'lookup' ||
+    op === 'getattr' ||
+    op === 'readdir' ||
+    op === 'readlink' ||
+    op === 'statfs'
+  );
+}
+
+function initReply(request: RequestOf<'init'>): [errno: number, body: readonly Uint8Array[]] {
+  if (request.major !== FUSE_MAJOR || request.minor < FUSE_MINOR_MIN) {
+    return [errnoOf(new VolumeError('EPROTO')), []];
+  }
+  const answer = {
+    minor: request.minor,
+    readahead: Math.min(request.readahead, READAHEAD_BYTES),
+    flags: request.flags & WANTED_FLAGS,
+    maxWrite: TRANSFER_BYTES_MAX,
+    maxPages: TRANSFER_PAGES_MAX,
+    background: BACKGROUND_MAX,
+  };
+  return [0, [encodeInit(answer)]];
+}
