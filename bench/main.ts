@@ -13,9 +13,12 @@ import { parseArgs } from 'node:util';
 import type { EngineName } from '../src/index.ts';
 import { boxMemory } from './box-memory.ts';
 import { coldStart } from './cold-start.ts';
+import { density } from './density.ts';
 import { execRoundTrip } from './exec.ts';
 import { type Figure, figure } from './figure.ts';
 import { ownerMemory } from './owner-memory.ts';
+import { recovery } from './recovery.ts';
+import { shimMemory } from './shim.ts';
 import { sizes } from './sizes.ts';
 import { Subject } from './subject.ts';
 import { renderTable } from './table.ts';
@@ -30,11 +33,16 @@ const measures: Readonly<Record<string, Measure>> = {
   stdin: stdinThroughput,
   'owner-memory': ownerMemory,
   'box-memory': boxMemory,
+  density,
+  'shim-memory': shimMemory,
   sizes,
 };
 
-/** Not of an engine, and not part of a run that does not name it: it needs a registry's worth of time. */
+/** Not of an engine. */
+const RECOVERY = 'recovery';
+/** Nor this, and not part of a run that does not name it: it needs a registry's worth of time. */
 const IMAGE = 'image';
+const all = [...Object.keys(measures), RECOVERY];
 
 const { values } = parseArgs({
   options: {
@@ -43,10 +51,10 @@ const { values } = parseArgs({
     json: { type: 'string' },
   },
 });
-const only = values.only ?? Object.keys(measures);
-const unknown = only.find((name) => name !== IMAGE && !(name in measures));
+const only = values.only ?? all;
+const unknown = only.find((name) => name !== IMAGE && !all.includes(name));
 if (unknown !== undefined) {
-  console.error(`bench: no figure "${unknown}": ${[...Object.keys(measures), IMAGE].join(', ')}`);
+  console.error(`bench: no figure "${unknown}": ${[...all, IMAGE].join(', ')}`);
   process.exit(2);
 }
 
@@ -55,6 +63,7 @@ const figures: Figure[] = [];
 for (const name of values.engine) {
   figures.push(...(await engineFigures(name as EngineName)));
 }
+if (only.includes(RECOVERY)) figures.push(...(await attempt('', RECOVERY, recovery)));
 if (only.includes(IMAGE)) figures.push(...(await imageFigures()));
 console.log(renderTable(figures));
 const path = values.json ?? fileURLToPath(new URL(`results/${timestamp()}.json`, import.meta.url));

@@ -46,6 +46,16 @@ export async function treeMemory(root: number): Promise<TreeMemory> {
   return { processes: pids.length, mapped, tmpfs, pageTables };
 }
 
+/** Bytes of one process: its share of all it maps, and all of that in full. */
+export async function processMemory(pid: number) {
+  const text = await readFile(`/proc/${pid}/smaps_rollup`, 'latin1');
+  return { proportional: parseField(text, 'Pss'), resident: parseField(text, 'Rss') };
+}
+
+export async function parentOf(pid: number): Promise<number> {
+  return Number(/^PPid:\s+(\d+)$/m.exec(await readFile(`/proc/${pid}/status`, 'latin1'))?.[1]);
+}
+
 async function descendants(root: number): Promise<number[]> {
   const children = new Map<number, number[]>();
   for (const name of await readdir('/proc')) {

@@ -22,10 +22,10 @@ export async function recover(home: Home): Promise<void> {
   if (settled.length > 0) {
     const me: BoxOwner = { ...(await home.me()), kind: 'process', purpose: 'remove', socket: null };
     const removable = store.boxes.settle(settled, me);
-    for (const { id } of removable) await removeDirectory(home, id.asStr());
+    await Promise.all(removable.map(({ id }) => removeDirectory(home, id.asStr())));
     store.boxes.deleteAll(removable);
   }
-  for (const name of decided.directories) await removeDirectory(home, name);
+  await Promise.all(decided.directories.map((name) => removeDirectory(home, name)));
   await removeDeadSockets(home);
 }
 
