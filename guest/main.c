@@ -108,6 +108,8 @@ static const char *open_arrived(uint32_t id, const struct json *request)
         files_open(id, request);
     else if (strcmp(service, "volume") == 0)
         volume_open(id, request);
+    else if (strcmp(service, "net") == 0)
+        net_open(id, request);
     else if (strcmp(service, "boot") == 0)
         boot_open(id, request);
     else if (strcmp(service, "shutdown") == 0)
