@@ -1,0 +1,101 @@
+import { Duplex } from 'node:stream';
+import { ByteQueue } from './byte-queue.ts';
+
+/** What a stream needs of its connection. */
+export interface StreamFlow {
+  write(piece: Uint8Array): boolean;
+  end(): void;
+  consumed(bytes: number): void;
+  /** Resets the connection if it is not over. */
+  abort(): void;
+}
+
+/** What Node keeps on top of what the connection does. */
+const READABLE_BYTES = 64 * 1024;
+const WRITABLE_BYTES = 64 * 1024;
+
+/** A box's connection as a stream. An error nobody listens for is none: the stream is destroyed, and that is all. */
+export class GuestStream extends Duplex {
+  readonly #flow: StreamFlow;
+  readonly #inbox = new ByteQueue();
+  #wanted = false;
+  #theyEnded = false;
+  #weEnded = false;
+  #onRoom: ((error?: Error | null) => void) | null = null;
+
+  constructor(flow: StreamFlow) {
+    super({
+      allowHalfOpen: true,
+      readableHighWaterMark: READABLE_BYTES,
+      writableHighWaterMark: WRITABLE_BYTES,
+    });
+    this.#flow = flow;
+    this.on('error', () => undefined);
+  }
+
+  /** Bytes came from the box. */
+  arrived(piece: Uint8Array): void {
+    this.#inbox.append(piece);
+    this.#pass();
+  }
+
+  /** The box sends no more. */
+  arrivedEnd(): void {
+    this.#theyEnded = true;
+    this.#pass();
+  }
+
+  /** What was written has gone, most of it. */
+  drained(): void {
+    const onRoom = this.#onRoom;
+    this.#onRoom = null;
+    onRoom?.();
+  }
+
+  /** The connection ended, and not as it should. */
+  failed(code: 'ECONNRESET' | 'ETIMEDOUT'): void {
+    const what = code === 'ECONNRESET' ? 'was reset by the box' : 'timed out: the box is silent';
+    this.destroy(Object.assign(new Error(`The connection ${what}`), { code }));
+  }
+
+  override _read(): void {
+    this.#wanted = true;
+    this.#pass();
+  }
+
+  override _write(
+    chunk: Uint8Array,
+    _encoding: BufferEncoding,
+    done: (error?: Error | null) => void,
+  ): void {
+    if (this.#flow.write(chunk)) done();
+    else this.#onRoom = done;
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.#weEnded = true;
+    this.#flow.end();
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    // One that has said and heard everything is destroyed by Node, and still delivers what was written.
+    if (error !== null || !this.#weEnded || !this.readableEnded) this.#flow.abort();
+    this.#onRoom?.(error);
+    this.#onRoom = null;
+    this.#inbox.drop(this.#inbox.length);
+    done(error);
+  }
+
+  #pass(): void {
+    while (this.#wanted) {
+      const piece = this.#inbox.take();
+      if (piece === null) break;
+      this.#wanted = this.push(piece);
+      this.#flow.consumed(piece.length);
+    }
+    if (!this.#wanted || !this.#theyEnded || this.#inbox.length > 0) return;
+    this.#wanted = false;
+    this.push(null);
+  }
+}

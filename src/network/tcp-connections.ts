@@ -1,0 +1,149 @@
+import type { Duplex } from 'node:stream';
+import type { BufferBudget } from './buffer-budget.ts';
+import type { Endpoint, GuestConnection, RefusalKind } from './connection.ts';
+import { GuestStream } from './guest-stream.ts';
+import type { UnreachableReason } from './icmp.ts';
+import type { Route } from './ip.ts';
+import type { Ports, TcpOutput, TcpSegment } from './tcp.ts';
+import { TcpFlow } from './tcp-flow.ts';
+import type { ConnectionState, OpenRecord, Traffic } from './traffic.ts';
+
+/** What a connection needs of the stack. */
+export interface ConnectionHost {
+  readonly traffic: Traffic;
+  readonly budget: BufferBudget;
+  now(): number;
+  /** The connection may have something to send. */
+  ready(connection: TcpConnection): void;
+  /** Sends a segment that no connection will send any more. */
+  sendLast(connection: TcpConnection, output: TcpOutput): void;
+  sendUnreachable(reason: UnreachableReason, quoted: Uint8Array, route: Route): void;
+  forget(connection: TcpConnection): void;
+}
+
+/** Where a connection is from and to, in every form that is needed. */
+export interface ConnectionPlace {
+  readonly key: string;
+  readonly from: Endpoint;
+  readonly to: Endpoint;
+  /** Towards the box. */
+  readonly route: Route;
+  readonly ports: Ports;
+}
+
+/** How a connection starts. */
+export interface ConnectionStart {
+  readonly id: number;
+  readonly place: ConnectionPlace;
+  readonly syn: TcpSegment;
+  /** What an ICMP message about the SYN quotes. */
+  readonly quoted: Uint8Array;
+  readonly initialSequence: number;
+  readonly linkSegmentBytes: number;
+}
+
+/** A TCP connection of the box: its protocol, its stream, and what is to be decided about it. */
+export class TcpConnection implements GuestConnection {
+  readonly id: number;
+  readonly place: ConnectionPlace;
+  readonly flow: TcpFlow;
+  readonly #host: ConnectionHost;
+  readonly #quoted: Uint8Array;
+  readonly #record: OpenRecord;
+  readonly #bufferBytes: number;
+  #stream: GuestStream | null = null;
+  #gaveUp: AbortController | null = null;
+  /** How it ends if nothing else is said. */
+  #verdict: ConnectionState = 'reset';
+
+  constructor(start: ConnectionStart, host: ConnectionHost) {
+    const { id, place } = start;
+    this.id = id;
+    this.place = place;
+    this.#host = host;
+    this.#quoted = start.quoted;
+    this.#bufferBytes = host.budget.take();
+    const { from, to } = place;
+    this.#record = host.traffic.open({ id, protocol: 'tcp', from, to }, Date.now());
+    this.flow = new TcpFlow({
+      syn: start.syn,
+      initialSequence: start.initialSequence,
+      linkSegmentBytes: start.linkSegmentBytes,
+      bufferBytes: this.#bufferBytes,
+      now: host.now(),
+      events: {
+        ready: () => host.ready(this),
+        data: (piece) => {
+          this.#record.bytesSent += piece.length;
+          this.#stream?.arrived(piece);
+        },
+        end: () => this.#stream?.arrivedEnd(),
+        drained: () => this.#stream?.drained(),
+        closed: (why) => this.#closed(why),
+      },
+    });
+  }
+
+  get from(): Endpoint {
+    return this.place.from;
+  }
+
+  get to(): Endpoint {
+    return this.place.to;
+  }
+
+  get signal(): AbortSignal {
+    this.#gaveUp ??= new AbortController();
+    if (this.flow.closed) this.#gaveUp.abort();
+    return this.#gaveUp.signal;
+  }
+
+  accept(): Duplex {
+    const { flow } = this;
+    this.#stream ??= new GuestStream({
+      write: (piece) => {
+        this.#record.bytesReceived += piece.length;
+        return flow.write(piece);
+      },
+      end: () => flow.end(),
+      consumed: (bytes) => flow.consumed(bytes),
+      abort: () => this.#reset(),
+    });
+    if (flow.closed) this.#stream.destroy();
+    else this.#record.state = 'open';
+    flow.accept();
+    return this.#stream;
+  }
+
+  refuse(kind: RefusalKind): void {
+    if (this.flow.closed || this.#stream !== null) return;
+    this.#verdict = 'refused';
+    if (kind === 'reset') return this.#reset();
+    this.flow.abort();
+    if (kind === 'silence') return;
+    const reason = kind === 'prohibited' ? 'prohibited' : 'host';
+    this.#host.sendUnreachable(reason, this.#quoted, this.place.route);
+  }
+
+  /** Gives it up without a word to the box. */
+  drop(): void {
+    this.flow.abort();
+  }
+
+  #reset(): void {
+    const output = this.flow.abort();
+    if (output !== null) this.#host.sendLast(this, output);
+  }
+
+  #closed(why: 'done' | 'reset' | 'timeout' | 'aborted'): void {
+    const states = { done: 'closed', reset: 'reset', timeout: 'timed-out' } as const;
+    const state = why === 'aborted' ? this.#verdict : states[why];
+    this.#host.traffic.close(this.#record, state, Date.now());
+    this.#host.budget.giveBack(this.#bufferBytes);
+    this.#host.forget(this);
+    this.#gaveUp?.abort();
+    if (why === 'reset') this.#stream?.failed('ECONNRESET');
+    if (why === 'timeout') this.#stream?.failed('ETIMEDOUT');
+    if (why === 'aborted') this.#stream?.destroy();
+  }
+}
