@@ -9,10 +9,12 @@ import { requireMemory } from '../engine/kernel-needs.ts';
 import { UmlMailbox } from '../engine/uml/mailbox.ts';
 import type { ImageConfig } from '../image/config.ts';
 import { jailed } from '../jail/jail.ts';
+import { SocketUplink } from '../network/socket-uplink.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
 import { nameFiles } from './box-names.ts';
 import type { Host, ReadyEngine } from './host.ts';
 import { scratchDirectories } from './host-checks.ts';
+import { NetworkLink } from './network-link.ts';
 import type { RootImage } from './root-image.ts';
 import { startVm, type Vm, vmStage } from './vm.ts';
 import { type Providers, Volumes } from './volumes.ts';
@@ -42,6 +44,8 @@ export interface Booted {
   readonly engine: ReadyEngine;
   /** What the image says about programs run in it. */
   readonly config: ImageConfig | null;
+  /** Null if it is disabled. */
+  readonly network: NetworkLink | null;
   readonly timings: BootTimings;
   /** Whoever takes this ends the VM with it. */
   readonly resources: AsyncDisposable;
@@ -109,8 +113,19 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   const mounted = Promise.all([vm.portal.ask(request), volumes.mount(vm.portal.channel, user)]);
   await vmStage(vm, 'mounting the root file system', mounted, { timeoutMs, signal });
   const rootMs = clock();
+
+  // The network comes up while the first command is on its way.
+  const network = spec.network.mode === 'enabled' ? openNetwork(vm) : null;
+  if (network !== null) kept.use(network);
   const timings = { imageMs, diskMs, agentMs, rootMs };
-  return { vm, engine: ready, config, timings, resources: kept.move() };
+  return { vm, engine: ready, config, network, timings, resources: kept.move() };
+}
+
+/** A box whose network cannot be had does not go on without. */
+function openNetwork(vm: Vm): NetworkLink {
+  return new NetworkLink(vm.portal.channel, new SocketUplink(), (reason) =>
+    vm.portal.close(reason),
+  );
 }
 
 /** Each call returns the milliseconds since the one before. */

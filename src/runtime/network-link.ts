@@ -1,0 +1,111 @@
+import { randomBytes } from 'node:crypto';
+import type { BoxliteError } from '../base/errors.ts';
+import { BOX, GATEWAY, LINK_PREFIX } from '../network/addresses.ts';
+import type { Uplink } from '../network/connection.ts';
+import { MTU } from '../network/records.ts';
+import { NetworkStack } from '../network/stack.ts';
+import type { Channel } from '../portal/channel.ts';
+import type { JsonObject } from '../portal/messages.ts';
+import type { PortalStream } from '../portal/stream.ts';
+
+/** What is written to the box at once: as much as a frame holds. */
+const BATCH_BYTES = 256 * 1024;
+/** Below this part of it a batch is copied out, and its memory used again. */
+const COPIED_BYTES_MAX = BATCH_BYTES / 8;
+const TICK_MS = 1_000;
+
+/** A box's stack at the end of its wire. It lives until the wire ends or it is disposed of. */
+export class NetworkLink implements Disposable {
+  readonly stack: NetworkStack;
+  readonly #stream: PortalStream;
+  #batch = Buffer.allocUnsafeSlow(BATCH_BYTES);
+  #scheduled = false;
+  #writing = false;
+  #timer: NodeJS.Timeout | null = null;
+  #closed = false;
+
+  /**
+   * Asks the agent for its network device, and does not wait: commands come behind on the same wire, and find it
+   * there. `onFailed` is told if the agent cannot have it.
+   */
+  constructor(channel: Channel, uplink: Uplink, onFailed: (why: BoxliteError) => void) {
+    this.stack = new NetworkStack({
+      uplink,
+      random32: () => randomBytes(4).readUInt32LE(),
+      now: () => performance.now(),
+      onReady: () => this.#schedule(),
+    });
+    this.#stream = channel.open(netRequest(), {
+      data: (chunk) => this.#receive(chunk),
+      closed: (reason) => {
+        if (reason !== null && !this.#closed) onFailed(reason);
+        this[Symbol.dispose]();
+      },
+    });
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.stack.close();
+    this.#stream.reset({ code: 'closed', message: 'The network was closed' });
+  }
+
+  #receive(chunk: Uint8Array): void {
+    this.stack.receive(chunk);
+    this.#stream.consumed(chunk.length);
+    if (this.#timer !== null || !this.stack.active || this.#closed) return;
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#timer.unref();
+  }
+
+  #tick(): void {
+    this.stack.tick();
+    if (this.stack.active || this.#timer === null) return;
+    clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  /** What becomes ready together goes together. */
+  #schedule(): void {
+    if (this.#scheduled || this.#writing || this.#closed) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      void this.#write();
+    });
+  }
+
+  /** Writes until there is nothing, never more than one batch ahead of the wire. */
+  async #write(): Promise<void> {
+    this.#writing = true;
+    try {
+      for (let batch = this.#nextBatch(); batch !== null; batch = this.#nextBatch()) {
+        await this.#stream.write(batch);
+      }
+    } catch {
+      // The wire has ended, which the stream's end tells.
+    } finally {
+      this.#writing = false;
+    }
+  }
+
+  #nextBatch(): Uint8Array | null {
+    const bytes = this.#closed ? 0 : this.stack.fill(this.#batch);
+    if (bytes === 0) return null;
+    const filled = this.#batch.subarray(0, bytes);
+    if (bytes <= COPIED_BYTES_MAX) return Uint8Array.from(filled);
+    this.#batch = Buffer.allocUnsafeSlow(BATCH_BYTES);
+    return filled;
+  }
+}
+
+function netRequest(): JsonObject {
+  return {
+    service: 'net',
+    mtu: MTU,
+    v4: { address: BOX.v4, prefix: LINK_PREFIX.v4, gateway: GATEWAY.v4 },
+    v6: { address: BOX.v6, prefix: LINK_PREFIX.v6, gateway: GATEWAY.v6 },
+  };
+}
