@@ -4,12 +4,17 @@ import type { LaunchPlan } from '../spec/parts.ts';
 export interface JailOptions {
   /** Path of `bwrap`. */
   readonly bubblewrap: string;
+  /** A host descriptor from which bubblewrap reads the system-call filter. */
+  readonly filter: number;
 }
+
+/** The wire is descriptor 3; what a plan inherits follows it. */
+const FIRST_DESCRIPTOR = 4;
 
 /**
  * The same invocation inside bubblewrap: all namespaces new, an empty root with only what the plan names,
- * no capability, no environment, a session of its own, and death with its parent, which also ends what UML
- * leaves behind.
+ * no capability, no environment, a filter of system calls, a session of its own, and death with its parent,
+ * which also ends what UML leaves behind.
  */
 export function jailed(plan: LaunchPlan, options: JailOptions): LaunchPlan {
   return {
@@ -35,11 +40,14 @@ export function jailed(plan: LaunchPlan, options: JailOptions): LaunchPlan {
       ...Object.entries(plan.env).flatMap(([name, value]) => ['--setenv', name, value]),
       '--chdir',
       '/',
+      '--seccomp',
+      String(FIRST_DESCRIPTOR + plan.descriptors.length),
       '--',
       plan.executable,
       ...plan.args,
     ],
     env: {},
+    descriptors: [...plan.descriptors, options.filter],
   };
 }
 

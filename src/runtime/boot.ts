@@ -8,15 +8,15 @@ import { engines } from '../engine/engine.ts';
 import { requireMemory } from '../engine/kernel-needs.ts';
 import { UmlMailbox } from '../engine/uml/mailbox.ts';
 import type { ImageConfig } from '../image/config.ts';
-import { jailed } from '../jail/jail.ts';
 import { SocketUplink } from '../network/socket-uplink.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
 import { nameFiles } from './box-names.ts';
 import type { Host, ReadyEngine } from './host.ts';
 import { scratchDirectories } from './host-checks.ts';
+import { startJailed } from './jailed-vm.ts';
 import { NetworkLink } from './network-link.ts';
 import type { RootImage } from './root-image.ts';
-import { startVm, type Vm, vmStage } from './vm.ts';
+import { type Vm, vmStage } from './vm.ts';
 import { type Providers, Volumes } from './volumes.ts';
 
 /** Bytes of the host's randomness that a guest starts with. */
@@ -95,7 +95,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   });
   const timeoutMs = spec.bootTimeoutMs ?? engine.bootTimeoutMs;
   const vm = kept.use(
-    await startVm(jailed(plan, ready), { mailbox, timeoutMs, signal, onSpawned: input.onSpawned }),
+    await startJailed(plan, { ...ready, mailbox, timeoutMs, signal, onSpawned: input.onSpawned }),
   );
   const agentMs = clock();
 

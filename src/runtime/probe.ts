@@ -1,9 +1,8 @@
 import { BoxliteError, messageOf } from '../base/errors.ts';
 import { engines } from '../engine/engine.ts';
 import { UmlMailbox } from '../engine/uml/mailbox.ts';
-import { jailed } from '../jail/jail.ts';
 import type { EngineName, Machine } from '../spec/parts.ts';
-import { startVm } from './vm.ts';
+import { startJailed } from './jailed-vm.ts';
 
 /** A small machine, in which a distribution's kernel can still unpack itself. */
 const PROBE_MEMORY_MIB = 128;
@@ -49,7 +48,8 @@ export async function probe(input: ProbeInput, signal?: AbortSignal): Promise<Pr
   });
   const started = performance.now();
   try {
-    await using vm = await startVm(jailed(plan, { bubblewrap: input.bubblewrap }), {
+    await using vm = await startJailed(plan, {
+      bubblewrap: input.bubblewrap,
       mailbox,
       timeoutMs: probeTimeoutsMs[input.engine],
       signal,

@@ -36,8 +36,12 @@ export interface PlanFile {
   readonly inside: string;
 }
 
+/** Programs that are VMMs, by what they ask of the host's kernel: each has a list of system calls of its own. */
+export type VmmKind = 'qemu' | 'qemu-kvm' | 'uml-seccomp' | 'uml-ptrace';
+
 /** One VMM invocation as plain data, before and after the jail wraps it. */
 export interface LaunchPlan {
+  readonly kind: VmmKind;
   /** What is executed, by its path inside. */
   readonly executable: string;
   readonly args: readonly string[];

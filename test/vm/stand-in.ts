@@ -9,11 +9,11 @@ import { engines } from '../../src/engine/engine.ts';
 import { initramfs } from '../../src/engine/initramfs.ts';
 import { UmlMailbox } from '../../src/engine/uml/mailbox.ts';
 import type { EngineName } from '../../src/index.ts';
-import { jailed } from '../../src/jail/jail.ts';
 import { runCommand } from '../../src/process/run.ts';
 import { Host } from '../../src/runtime/host.ts';
 import { scratchDirectories } from '../../src/runtime/host-checks.ts';
-import { startVm, type Vm } from '../../src/runtime/vm.ts';
+import { startJailed } from '../../src/runtime/jailed-vm.ts';
+import type { Vm } from '../../src/runtime/vm.ts';
 
 const GUESTS = fileURLToPath(new URL('guests', import.meta.url));
 const AGENT = fileURLToPath(new URL('../../guest', import.meta.url));
@@ -57,7 +57,7 @@ export class StandIns implements Disposable {
       mailbox: mailbox?.descriptor ?? null,
     });
     const { timeoutMs, signal } = options;
-    return await startVm(jailed(plan, ready), { mailbox, timeoutMs, signal });
+    return await startJailed(plan, { ...ready, mailbox, timeoutMs, signal });
   }
 
   [Symbol.dispose](): void {

@@ -33,6 +33,7 @@ const PC = 'q35,sata=off,smbus=off,usb=off,vmport=off';
 export function planQemu(machine: Machine): LaunchPlan {
   const inherited = inheritedDescriptors(machine);
   return {
+    kind: machine.engine === 'kvm' ? 'qemu-kvm' : 'qemu',
     executable: machine.vmm.executable,
     args: [
       ...machineArguments(machine),

@@ -25,6 +25,7 @@ export function planUml(machine: Machine): LaunchPlan {
   const inherited = inheritedDescriptors(machine);
   const { preload } = machine;
   return {
+    kind: machine.kernel.seccomp ? 'uml-seccomp' : 'uml-ptrace',
     executable: '/box/linux',
     args: [
       ...machineArguments(machine),
