@@ -2,7 +2,7 @@
 import { environmentVariable } from '../base/env.ts';
 import type { BoxliteRuntime, BoxOptions } from '../index.ts';
 import { environmentPairs, UsageError, wholeNumber } from './arguments.ts';
-import { PullDisplay } from './progress.ts';
+import { shown } from './progress.ts';
 
 export const boxOptions = {
   env: { type: 'string', short: 'e', multiple: true },
@@ -72,8 +72,7 @@ export async function commandOfImage(
 ): Promise<BoxOptions> {
   if (values.rootfs !== undefined || image === 'builtin:base') return {};
   if ((await runtime.images.get(image)) === null) {
-    using display = new PullDisplay();
-    await runtime.images.pull(image, { onProgress: (progress) => display.show(progress) });
+    await shown(false, (onProgress) => runtime.images.pull(image, { onProgress }));
   }
   const { entrypoint, cmd } = (await runtime.images.inspect(image)).config;
   return { entrypoint, cmd };

@@ -14,7 +14,7 @@ interface Layer {
 }
 
 /** Shows a pull on stderr: a bar for each layer in a terminal, a line for each event elsewhere. */
-export class PullDisplay implements Disposable {
+class PullDisplay implements Disposable {
   readonly #out: NodeJS.WriteStream;
   #layers: Layer[] = [];
   #drawnLines = 0;
@@ -67,6 +67,16 @@ export class PullDisplay implements Disposable {
     this.#out.write(up + lines.join(''));
     this.#drawnLines = lines.length;
   }
+}
+
+/** Does it with its progress shown, unless that is not wanted; what comes of it, once all is shown. */
+export async function shown<T>(
+  quiet: boolean,
+  work: (onProgress: (progress: ImageProgress) => void) => Promise<T>,
+): Promise<T> {
+  if (quiet) return await work(() => undefined);
+  using display = new PullDisplay();
+  return await work((progress) => display.show(progress));
 }
 
 function describe({ digest, size: total, bytes, state }: Layer): string {

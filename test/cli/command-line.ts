@@ -21,10 +21,16 @@ export interface Outcome {
 /** A home with the command line that works in it. Disposing of it removes every box. */
 export class CommandLine implements AsyncDisposable {
   readonly home = mkdtempSync(join(tmpdir(), 'boxlite-cli-'));
+  /** Variables besides our own. */
+  readonly #env: NodeJS.ProcessEnv;
+
+  constructor(env: NodeJS.ProcessEnv = {}) {
+    this.#env = env;
+  }
 
   async run(args: readonly string[], input = ''): Promise<Outcome> {
     const child = spawn(process.execPath, [PROGRAM, ...args], {
-      env: { ...process.env, BOXLITE_HOME: this.home },
+      env: this.#environment,
       stdio: 'pipe',
     });
     child.stdin.on('error', () => undefined);
@@ -57,7 +63,7 @@ export class CommandLine implements AsyncDisposable {
       ? ['script', '-qec', line.join(' '), '/dev/null']
       : line;
     const child = spawn(command, rest, {
-      env: { ...process.env, BOXLITE_HOME: this.home },
+      env: this.#environment,
       stdio: ['pipe', 'pipe', 'ignore'],
     });
     try {
@@ -67,6 +73,10 @@ export class CommandLine implements AsyncDisposable {
       child.kill('SIGTERM');
       await ended;
     }
+  }
+
+  get #environment(): NodeJS.ProcessEnv {
+    return { ...process.env, BOXLITE_HOME: this.home, ...this.#env };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

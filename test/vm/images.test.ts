@@ -1,44 +1,12 @@
 /** Boxes that boot from images: pulled from real registries, imported, exported. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { BoxliteError, BoxliteRuntime, ImageRegistry } from '../../src/index.ts';
-import { makeImage, type TestImage } from '../image/image-fixture.ts';
 import { REGISTRY_PASSWORD, REGISTRY_USER, TestRegistry } from '../image/registry-fixture.ts';
+import { busyboxImage } from '../image/support/busybox-image.ts';
 import { folders, forEachEngine } from './fixture.ts';
-
-/** Busybox in two layers, of which the upper one hides a file of the lower one. */
-function busyboxImage(): TestImage {
-  const tree = mkdtempSync(join(folders.homes, 'tree-'));
-  mkdirSync(join(tree, 'bin'));
-  copyFileSync('/bin/busybox', join(tree, 'bin/busybox'));
-  for (const name of ['sh', 'cat', 'ls', 'id', 'pwd', 'env', 'test', 'echo']) {
-    symlinkSync('busybox', join(tree, 'bin', name));
-  }
-  mkdirSync(join(tree, 'etc'));
-  mkdirSync(join(tree, 'work'));
-  writeFileSync(
-    join(tree, 'etc/passwd'),
-    'root:x:0:0::/root:/bin/sh\nworker:x:1234:1234::/work:/bin/sh\n',
-  );
-  writeFileSync(join(tree, 'etc/lower'), 'lower\n');
-  const lower = execFileSync('tar', ['-C', tree, '--owner=0', '--group=0', '-c', '.'], {
-    maxBuffer: 1 << 26,
-  });
-  return makeImage({
-    layers: [lower, { 'etc/.wh.lower': '', 'etc/upper': 'upper\n' }],
-    config: {
-      config: {
-        Env: ['FROM_IMAGE=yes', 'PATH=/bin'],
-        User: 'worker',
-        WorkingDir: '/work',
-        Cmd: ['sh'],
-      },
-    },
-  });
-}
 
 forEachEngine((engine) => {
   describe('an image', () => {

@@ -1,6 +1,6 @@
 import { BoxliteRuntime, type ImageInfo } from '../../index.ts';
 import { parseCommandLine, UsageError } from '../arguments.ts';
-import { PullDisplay } from '../progress.ts';
+import { shown } from '../progress.ts';
 import { ago, listFormat, size, table } from '../table.ts';
 
 export const imagesUsage = `boxlite images [-q] [--format table|json]
@@ -59,11 +59,9 @@ async function inspect(args: readonly string[]): Promise<number> {
 async function importImage(args: readonly string[]): Promise<number> {
   const [path = '', reference] = required(parseCommandLine(args, {}).rest, 'import', 1);
   await using runtime = new BoxliteRuntime();
-  using display = new PullDisplay();
-  const info = await runtime.images.import(path, {
-    onProgress: (progress) => display.show(progress),
-    ...(reference === undefined ? {} : { reference }),
-  });
+  const info = await shown(false, (onProgress) =>
+    runtime.images.import(path, { onProgress, ...(reference === undefined ? {} : { reference }) }),
+  );
   process.stdout.write(`${info.reference}@${info.digest}\n`);
   return 0;
 }

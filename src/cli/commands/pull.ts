@@ -1,6 +1,6 @@
 import { BoxliteRuntime } from '../../index.ts';
 import { parseCommandLine, UsageError } from '../arguments.ts';
-import { PullDisplay } from '../progress.ts';
+import { shown } from '../progress.ts';
 
 export const pullUsage = `boxlite pull [-q] IMAGE
 
@@ -14,10 +14,9 @@ export async function pull(args: readonly string[]): Promise<number> {
   if (reference === undefined || another !== undefined)
     throw new UsageError('pull: name one image');
   await using runtime = new BoxliteRuntime();
-  using display = values.quiet === true ? null : new PullDisplay();
-  const image = await runtime.images.pull(reference, {
-    onProgress: (progress) => display?.show(progress),
-  });
+  const image = await shown(values.quiet === true, (onProgress) =>
+    runtime.images.pull(reference, { onProgress }),
+  );
   process.stdout.write(`${image.reference}@${image.digest}\n`);
   return 0;
 }
