@@ -41,6 +41,7 @@ void boot_open(uint32_t id, const struct json *request);
 void shutdown_open(uint32_t id);
 void exec_open(uint32_t id, const struct json *request);
 void files_open(uint32_t id, const struct json *request);
+void dial_open(uint32_t id, const struct json *request);
 void net_open(uint32_t id, const struct json *request);
 void volume_open(uint32_t id, const struct json *request);
 

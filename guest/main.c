@@ -110,6 +110,8 @@ static const char *open_arrived(uint32_t id, const struct json *request)
         volume_open(id, request);
     else if (strcmp(service, "net") == 0)
         net_open(id, request);
+    else if (strcmp(service, "dial") == 0)
+        dial_open(id, request);
     else if (strcmp(service, "boot") == 0)
         boot_open(id, request);
     else if (strcmp(service, "shutdown") == 0)

@@ -4,13 +4,17 @@
  * AddressSanitizer; what is to be read lies in memory of just its size, so that a byte too many is noticed.
  */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "datagram.h"
 #include "frame.h"
 #include "json.h"
+#include "outlet.h"
 #include "stream.h"
 #include "user.h"
 
@@ -873,6 +877,92 @@ static void test_streams(void)
          "credit given back can be used once");
 }
 
+/* --- Datagrams in a stream ----------------------------------------------------------------------------------------- */
+
+/* Datagrams of these lengths, one behind the other. */
+static uint8_t *datagrams_of(const size_t *lengths, size_t count, size_t *total)
+{
+    *total = 0;
+    for (size_t i = 0; i < count; i++)
+        *total += DATAGRAM_PREFIX + lengths[i];
+    uint8_t *bytes = must(malloc(*total));
+    uint8_t *at = bytes;
+    for (size_t i = 0; i < count; i++) {
+        datagram_prefix(at, lengths[i]);
+        memset(at + DATAGRAM_PREFIX, (int)('a' + i), lengths[i]);
+        at += DATAGRAM_PREFIX + lengths[i];
+    }
+    return bytes;
+}
+
+/* Whether pieces of at most `cut` bytes give the datagrams back. */
+static int datagrams_survive(const size_t *lengths, size_t count, size_t cut)
+{
+    size_t total;
+    uint8_t *bytes = datagrams_of(lengths, count, &total);
+    struct datagram_reader reader = {0};
+    size_t found = 0;
+    int same = 1;
+    for (size_t start = 0; start < total; start += cut) {
+        size_t length = total - start < cut ? total - start : cut;
+        uint8_t *piece = exact(bytes + start, length);
+        for (size_t at = 0; at < length;) {
+            const uint8_t *datagram;
+            size_t size;
+            long used = datagram_take(&reader, piece + at, length - at, &datagram, &size);
+            if (used <= 0) {
+                same = 0;
+                break;
+            }
+            at += (size_t)used;
+            if (datagram == NULL)
+                continue;
+            same &= found < count && size == lengths[found];
+            for (size_t i = 0; same && i < size; i++)
+                same &= datagram[i] == 'a' + found;
+            found++;
+        }
+        free(piece);
+    }
+    datagram_clear(&reader);
+    free(bytes);
+    return same && found == count;
+}
+
+static void test_datagrams(void)
+{
+    static const size_t lengths[] = {0, 1, 255, 256, 1472, 0, DATAGRAM_BYTES_MAX, UINT16_MAX, 3};
+    static const size_t cuts[] = {1, 2, 3, 7, 255, 4096, 65509, 1 << 20};
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
+        test(datagrams_survive(lengths, sizeof lengths / sizeof *lengths, cuts[i]), "datagrams cut every %zu bytes",
+             cuts[i]);
+}
+
+/* --- Bytes towards a descriptor -------------------------------------------------------------------------------------- */
+
+static void test_outlet(void)
+{
+    int ends[2];
+    struct outlet outlet = {0};
+    char got[8] = "";
+    if (pipe(ends) != 0) {
+        puts("Bail out! no pipe");
+        exit(1);
+    }
+    test(outlet_write(&outlet, -1, (const uint8_t *)"ab", 2) == 0 && outlet_waiting(&outlet) == 2,
+         "without a descriptor bytes wait");
+    test(outlet_write(&outlet, ends[1], (const uint8_t *)"cd", 2) == 0 && outlet_waiting(&outlet) == 4,
+         "bytes do not overtake those that wait");
+    test(outlet_flush(&outlet, ends[1]) == 4 && outlet_waiting(&outlet) == 0, "what waits leaves");
+    test(outlet_write(&outlet, ends[1], (const uint8_t *)"ef", 2) == 2, "a descriptor that takes bytes gets them");
+    test(read(ends[0], got, sizeof got) == 6 && memcmp(got, "abcdef", 6) == 0, "bytes leave in order");
+    close(ends[0]);
+    signal(SIGPIPE, SIG_IGN);
+    test(outlet_write(&outlet, ends[1], (const uint8_t *)"g", 1) == -1, "a broken descriptor says so");
+    close(ends[1]);
+    outlet_clear(&outlet);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2 || argc > 3) {
@@ -890,6 +980,8 @@ int main(int argc, char **argv)
     test_users();
     test_long_lines();
     test_streams();
+    test_datagrams();
+    test_outlet();
     if (argc == 3)
         write_text_seeds(argv[2]);
     printf("1..%d\n", tests);
