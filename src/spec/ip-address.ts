@@ -40,6 +40,13 @@ export function networkOf(address: IpAddress, prefix: number): IpAddress {
   return { family: address.family, bytes };
 }
 
+/** Whether listening on both addresses, in their canonical text, is listening twice: `::` is also all of IPv4. */
+export function overlap(one: string, other: string): boolean {
+  if (one === other || one === '::' || other === '::') return true;
+  const v6 = one.includes(':') || other.includes(':');
+  return !v6 && (one === '0.0.0.0' || other === '0.0.0.0');
+}
+
 function parseV4(text: string): number[] | null {
   const parts = text.split('.');
   if (parts.length !== 4 || !parts.every((part) => DECIMAL_BYTE.test(part))) return null;

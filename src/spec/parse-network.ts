@@ -2,7 +2,7 @@
 /** The options about the network: what may be reached, what is listened on, and the secrets. */
 
 import type { NetworkAccess, PortMapping, SecretRule } from './box-spec.ts';
-import { formatIpAddress, parseIpAddress } from './ip-address.ts';
+import { formatIpAddress, overlap, parseIpAddress } from './ip-address.ts';
 import { networkRule, secretHost } from './network-rule.ts';
 import { portText } from './port-text.ts';
 import {
@@ -86,13 +86,6 @@ function collide(one: PortMapping, other: PortMapping): boolean {
   if (one.protocol !== other.protocol || one.hostPort !== other.hostPort) return false;
   if (one.hostPort !== null) return overlap(one.hostIp, other.hostIp);
   return one.guestPort === other.guestPort && one.hostIp === other.hostIp;
-}
-
-/** Whether listening on both addresses is listening twice: `::` is also all of IPv4. */
-function overlap(one: string, other: string): boolean {
-  if (one === other || one === '::' || other === '::') return true;
-  const v6 = one.includes(':') || other.includes(':');
-  return !v6 && (one === '0.0.0.0' || other === '0.0.0.0');
 }
 
 /** Only the type of a secret's value ever shows in messages. */

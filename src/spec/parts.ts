@@ -1,5 +1,8 @@
 /** The plain data and the interfaces that rooms exchange, so that no room has to import another. */
 
+import type { BoxliteError } from '../base/errors.ts';
+import type { PortProtocol } from './box-options.ts';
+
 /** What a box can run on. */
 export type EngineName = 'kvm' | 'hvf' | 'uml' | 'tcg';
 
@@ -98,6 +101,37 @@ export interface Mailbox extends Disposable {
   /** The guest has taken the `pieces` oldest. */
   taken(pieces: number): void;
 }
+
+/** A service in a box, wherever it listens there. */
+export interface DialTarget {
+  readonly protocol: PortProtocol;
+  /** 1 to 65535. */
+  readonly port: number;
+}
+
+/** A connection into a box: bytes both ways under credit. For UDP they are datagrams, each behind its length. */
+export interface BoxConnection {
+  /** Sends bytes, which may not be changed any more. Resolves when they have left; rejects once it is closed. */
+  write(data: Uint8Array): Promise<void>;
+  /** Ends this side, behind what was written. */
+  end(): void;
+  /** `bytes` of what arrived have been used: the box may send as many more. */
+  consumed(bytes: number): void;
+  /** Gives the connection up in both directions, which the service sees. */
+  reset(why: { readonly code: string; readonly message: string }): void;
+}
+
+/** What comes from a service in a box. */
+export interface BoxConnectionEvents {
+  data(piece: Uint8Array): void;
+  /** The service sends no more. */
+  end(): void;
+  /** The last call: null after an end in both directions, otherwise why not, as if nobody listens. */
+  closed(reason: BoxliteError | null): void;
+}
+
+/** Connects to a service in a box; bytes may be written at once. @throws BoxliteError if the box does not run. */
+export type Dial = (target: DialTarget, events: BoxConnectionEvents) => BoxConnection;
 
 /** How a program ended. One of the two is null. */
 export interface ProcessExit {
