@@ -1,9 +1,14 @@
 /** Files and folders that may go, or turn out not to be ours to read, while we look. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** The text of a file; null if it cannot be read. */
 export function textOf(path: string): string | null {
   return attempt(() => readFileSync(path, 'utf8'));
+}
+
+/** What a link says; null if it cannot be read. */
+export function linkOf(path: string): string | null {
+  return attempt(() => readlinkSync(path));
 }
 
 /** The names in a folder; none if it cannot be read. */

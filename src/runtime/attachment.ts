@@ -3,6 +3,9 @@ import { BoxliteError, type BoxliteErrorKind, boxliteErrorKinds } from '../base/
 import type { Connection, ImageDefaults } from '../box/lite-box.ts';
 import { Portal } from '../portal/connect.ts';
 import type { JsonObject } from '../portal/messages.ts';
+import type { PortName } from '../spec/box-options.ts';
+import type { PortMapping } from '../spec/box-spec.ts';
+import type { PublishedPort } from '../spec/info.ts';
 import { socketPath } from './owner-address.ts';
 import { ownerServices } from './owner-server.ts';
 
@@ -40,6 +43,18 @@ export class Attachment implements Disposable {
       if (BoxliteError.is(error, 'Portal') || BoxliteError.is(error, 'NotFound')) return null;
       throw error;
     }
+  }
+
+  /** Asks the owner to listen for a port of the box. @throws BoxliteError what the owner answers */
+  async publish(port: PortMapping): Promise<PublishedPort> {
+    const wanted = { ...port, hostPort: port.hostPort ?? 0 };
+    const answer = await askOwner(this.#portal, { service: ownerServices.publish, port: wanted });
+    return answer['port'] as PublishedPort;
+  }
+
+  /** Asks the owner to stop listening for one. @throws BoxliteError what the owner answers */
+  async unpublish(port: PortName): Promise<void> {
+    await askOwner(this.#portal, { service: ownerServices.unpublish, port });
   }
 
   /** Whether it keeps this program from ending. */

@@ -5,7 +5,8 @@ import type { BoxID } from '../base/ids.ts';
 import type { ExecCounters } from '../box/execution.ts';
 import type { BoxBackend, Connection, StartSpec } from '../box/lite-box.ts';
 import { killTree } from '../process/tree.ts';
-import type { BoxSpec } from '../spec/box-spec.ts';
+import type { PortName } from '../spec/box-options.ts';
+import type { BoxSpec, PortMapping } from '../spec/box-spec.ts';
 import type { BoxInfo, PublishedPort } from '../spec/info.ts';
 import type { BoxMetrics } from '../spec/metrics.ts';
 import { type BoxOwner, type BoxRow, boxInfo } from '../store/box-row.ts';
@@ -141,12 +142,13 @@ export class BoxHandle implements BoxBackend {
     if (row?.vmm !== null && row?.vmm !== undefined) await killTree(row.vmm);
   }
 
-  async publish(): Promise<PublishedPort> {
-    throw new BoxliteError('Unsupported', 'network.publish: not available in this version');
+  async publish(port: PortMapping, signal?: AbortSignal): Promise<PublishedPort> {
+    await this.connect(signal);
+    return (await this.#whoRunsIt()).publish(port);
   }
 
-  async unpublish(): Promise<void> {
-    throw new BoxliteError('Unsupported', 'network.unpublish: not available in this version');
+  async unpublish(port: PortName): Promise<void> {
+    await (await this.#whoRunsIt()).unpublish(port);
   }
 
   async busy<T>(work: Promise<T>): Promise<T> {
@@ -269,6 +271,19 @@ export class BoxHandle implements BoxBackend {
       'InvalidState',
       `Cannot grow the disk of the box ${this.id} while it runs: stop it first`,
     );
+  }
+
+  /** Our own box, or the program that has it. @throws BoxliteError `InvalidState` if it does not run */
+  async #whoRunsIt(): Promise<OwnBox | Attachment> {
+    const own = await this.#owner.get(this.id.asStr());
+    if (own !== null) return own;
+    const row = this.#look();
+    if (row === null) throw this.#gone();
+    if (this.#attached() === null && row.owner?.purpose === 'run') {
+      await this.#attach(row, row.owner);
+    }
+    if (this.#attachment !== null) return this.#attachment;
+    throw new BoxliteError('InvalidState', `The box ${this.id} does not run: start it first`);
   }
 
   #look(): BoxRow | null {

@@ -2,12 +2,18 @@ import { mkdir, rm } from 'node:fs/promises';
 import { BoxliteError, messageOf } from '../base/errors.ts';
 import { ContainerID } from '../base/ids.ts';
 import type { Connection } from '../box/lite-box.ts';
+import { PublishedPorts } from '../network/published-ports.ts';
 import { processIdentity } from '../process/identity.ts';
+import type { PortName } from '../spec/box-options.ts';
+import type { PortMapping } from '../spec/box-spec.ts';
 import { BoxStatus } from '../spec/box-status.ts';
+import type { PublishedPort } from '../spec/info.ts';
 import type { BoxClaim, BoxOwner, BoxRow } from '../store/box-row.ts';
 import { type Booted, boot } from './boot.ts';
+import { dialThrough } from './dial.ts';
 import type { Home } from './home.ts';
 import { exitReasonOf, MainCommand } from './main-command.ts';
+import { describeHolder } from './port-holder.ts';
 import type { RootImage } from './root-image.ts';
 import type { Providers } from './volumes.ts';
 
@@ -40,6 +46,7 @@ export class OwnBox {
   readonly #options: OwnBoxOptions;
   readonly #end: () => void;
   #claim: BoxClaim;
+  readonly #ports: PublishedPorts;
   #booted: Booted | null = null;
   #main: MainCommand | null = null;
   #stopping: Promise<void> | null = null;
@@ -50,6 +57,11 @@ export class OwnBox {
     this.#options = options;
     this.#claim = options.row.claim;
     this.id = options.row.id.asStr();
+    this.#ports = new PublishedPorts(async (port) => {
+      const { Running, Stopping } = BoxStatus;
+      const running = options.home.store.boxes.list({ status: [Running, Stopping] });
+      return describeHolder(port, running);
+    });
     const ended = Promise.withResolvers<void>();
     this.ended = ended.promise.then(options.onEnded);
     this.#end = ended.resolve;
@@ -61,6 +73,8 @@ export class OwnBox {
     const { boxes, metrics } = home.store;
     const started = performance.now();
     try {
+      // One that cannot be had is told before anything is made.
+      for (const port of row.spec.ports) await this.#ports.publish(port);
       const booted = await boot(
         {
           host: home.host,
@@ -85,6 +99,7 @@ export class OwnBox {
       });
       await this.#startMain(booted);
     } catch (error) {
+      await this.#ports[Symbol.asyncDispose]();
       metrics.count({ boxesFailedTotal: 1 });
       boxes.change(this.#claim, { vmm: null });
       boxes.release(this.#claim);
@@ -100,6 +115,27 @@ export class OwnBox {
       throw new BoxliteError('InvalidState', `The box ${this.id} does not run`);
     }
     return { channel: booted.vm.portal.channel, image: booted.config };
+  }
+
+  /** Listens for another port of it. @throws BoxliteError `Network`; `InvalidState` if it does not run */
+  async publish(port: PortMapping): Promise<PublishedPort> {
+    this.connection();
+    if (this.#options.row.spec.network.mode === 'disabled') {
+      throw new BoxliteError(
+        'InvalidState',
+        `Cannot publish a port of the box ${this.id}: its network is disabled`,
+      );
+    }
+    const published = await this.#ports.publish(port);
+    this.#recordPorts();
+    return published;
+  }
+
+  /** Stops listening for a port of it. @throws BoxliteError `NotFound`; `InvalidState` if it does not run */
+  async unpublish(port: PortName): Promise<void> {
+    this.connection();
+    await this.#ports.unpublish(port);
+    this.#recordPorts();
   }
 
   /** Whether it is on its way to being nobody's. */
@@ -125,6 +161,7 @@ export class OwnBox {
     const changes = {
       engine: booted.engine.name,
       containerId: new ContainerID(),
+      ports: this.#ports.list,
       exitReason: null,
       exitCode: null,
     };
@@ -135,6 +172,7 @@ export class OwnBox {
       throw new BoxliteError('InvalidState', `The box ${this.id} was taken away while it booted`);
     }
     this.#booted = booted;
+    this.#ports.open(dialThrough(booted.vm.portal.channel));
     booted.vm.process.keepAlive(this.#holders.size > 0);
     void booted.vm.lost.then((reason) => {
       this.#stopping ??= this.#stop(0, reason.message);
@@ -165,6 +203,10 @@ export class OwnBox {
       // A lost box is stopped by whoever sees that it is lost.
       if (result !== null) this.#stopping ??= this.#stop(STOP_TIMEOUT_MS, exitReasonOf(result));
     });
+  }
+
+  #recordPorts(): void {
+    this.#options.home.store.boxes.change(this.#claim, { ports: this.#ports.list });
   }
 
   /** From here on others can find the VMM, whatever becomes of us. */
@@ -202,10 +244,12 @@ export class OwnBox {
     boxes.transition(this.#claim, [Running], Stopping);
     const reason = new BoxliteError('InvalidState', `The box ${this.id} was stopped`);
     const started = performance.now();
+    await this.#ports.stopListening();
     await this.#main?.stop(timeoutMs);
     const left = timeoutMs - (performance.now() - started);
     await booted.vm.shutDown(Math.max(left, Math.min(timeoutMs, CLEAN_TIMEOUT_MS)), reason);
     await booted.resources[Symbol.asyncDispose]();
+    await this.#ports[Symbol.asyncDispose]();
     const result = (await this.#main?.ended) ?? null;
     this.#booted = null;
     const { owner, row } = this.#options;

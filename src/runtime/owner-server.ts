@@ -7,12 +7,18 @@ import { Channel } from '../portal/channel.ts';
 import { SocketLink } from '../portal/link.ts';
 import type { JsonObject } from '../portal/messages.ts';
 import type { PortalStream, StreamHandlers } from '../portal/stream.ts';
+import { parsePort, parsePortName } from '../spec/call-options.ts';
 import { bridge } from './bridge.ts';
 import type { OwnBox } from './own-box.ts';
 import { socketPath } from './owner-address.ts';
 
 /** The services of the owner itself; every other one is the box's. */
-export const ownerServices = { attach: 'owner.attach', stop: 'owner.stop' } as const;
+export const ownerServices = {
+  attach: 'owner.attach',
+  stop: 'owner.stop',
+  publish: 'owner.publish',
+  unpublish: 'owner.unpublish',
+} as const;
 
 /** The boxes that an owner answers for. */
 export interface OwnedBoxes {
@@ -96,6 +102,8 @@ class Client {
       const time = typeof timeoutMs === 'number' ? timeoutMs : null;
       return this.#answer(stream, this.#stop(String(box), time));
     }
+    if (service === ownerServices.publish) return this.#answer(stream, this.#publish(request));
+    if (service === ownerServices.unpublish) return this.#answer(stream, this.#unpublish(request));
     try {
       return bridge(this.#channel, stream, request, this.#attached().connection().channel);
     } catch (error) {
@@ -116,6 +124,15 @@ class Client {
   /** A box that is not here has been stopped already. */
   async #stop(id: string, timeoutMs: number | null): Promise<JsonObject> {
     await this.#boxes.stop(id, timeoutMs);
+    return {};
+  }
+
+  async #publish({ port }: JsonObject): Promise<JsonObject> {
+    return { port: await this.#attached().publish(parsePort(port)) };
+  }
+
+  async #unpublish({ port }: JsonObject): Promise<JsonObject> {
+    await this.#attached().unpublish(parsePortName(port));
     return {};
   }
 

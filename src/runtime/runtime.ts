@@ -245,7 +245,6 @@ const defaultSecurity = SecurityOptions.enabled().toSettings();
 /** What the options allow and this version cannot do is refused, never ignored. */
 function refuseUnsupported(spec: BoxSpec): void {
   const refused: [boolean, string][] = [
-    [spec.ports.length > 0, 'ports'],
     [spec.secrets.length > 0, 'secrets'],
     [!isDeepStrictEqual(spec.security, defaultSecurity), 'advanced.security other than enabled()'],
     [spec.isolateMounts, 'advanced.isolateMounts'],
