@@ -1,56 +1,177 @@
 import type { LaunchPlan } from '../spec/parts.ts';
+import type { ResourceLimits, SecuritySettings } from '../spec/security-settings.ts';
 
-/** How tight the jail is. */
-export interface JailOptions {
-  /** Path of `bwrap`. */
-  readonly bubblewrap: string;
-  /** A host descriptor from which bubblewrap reads the system-call filter. */
-  readonly filter: number;
-}
+/** nobody and nogroup: who a VMM is in its own eyes when nobody else was asked for. */
+const NOBODY = 65_534;
 
 /** The wire is descriptor 3; what a plan inherits follows it. */
 const FIRST_DESCRIPTOR = 4;
 
+/** The host's programs that lock a VMM in, by their paths. */
+export interface JailPrograms {
+  readonly bubblewrap: string;
+  /** util-linux's, which sets limits and executes. */
+  readonly prlimit: string;
+  /** util-linux's, which ties a program without a jail to its parent's life. */
+  readonly setpriv: string;
+}
+
+/** What a jail is made from. */
+export interface JailInput {
+  readonly security: SecuritySettings;
+  readonly programs: JailPrograms;
+  /** A host descriptor from which bubblewrap reads the system-call filter; null without one. */
+  readonly filter: number | null;
+  /** The host user and group the VMM runs as; null: the one who runs us, which only root can change. */
+  readonly user: { readonly uid: number; readonly gid: number } | null;
+  /** Host descriptors of the plan's files, in their order: for a user who cannot reach their folders. */
+  readonly opened: readonly number[] | null;
+  /** The host's variables, of which the VMM gets those that the settings leave. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
 /**
- * The same invocation inside bubblewrap: all namespaces new, an empty root with only what the plan names,
- * no capability, no environment, a filter of system calls, a session of its own, and death with its parent,
- * which also ends what UML leaves behind.
+ * The same invocation, locked in as the settings say. With all of them: bubblewrap with all namespaces new, an empty
+ * root with only what the plan names, no capability, no environment, a filter of system calls, limits, a session
+ * of its own, and death with its parent, which also ends what UML leaves behind.
  */
-export function jailed(plan: LaunchPlan, options: JailOptions): LaunchPlan {
+export function jailed(plan: LaunchPlan, input: JailInput): LaunchPlan {
+  const { security } = input;
+  const emptyRoot = security.jailerEnabled && security.chrootEnabled;
+  const placed = emptyRoot ? plan : withHostPaths(plan, input);
+  const command = [
+    ...limitCommand(input.programs.prlimit, security.resourceLimits),
+    placed.executable,
+    ...placed.args,
+  ];
+  const env = { ...keptEnvironment(input), ...placed.env };
+  const inherited = {
+    ...placed,
+    descriptors: [
+      ...placed.descriptors,
+      ...(input.opened ?? []),
+      ...(input.filter === null ? [] : [input.filter]),
+    ],
+    user: input.user,
+  };
+  if (!security.jailerEnabled) {
+    const args = ['--pdeathsig', 'KILL', '--', ...command];
+    return { ...inherited, executable: input.programs.setpriv, args, env };
+  }
   return {
-    ...plan,
-    executable: options.bubblewrap,
+    ...inherited,
+    executable: input.programs.bubblewrap,
     args: [
-      '--unshare-all',
+      ...namespaces(security),
       '--die-with-parent',
       '--new-session',
       '--clearenv',
       '--cap-drop',
       'ALL',
-      ...plan.libraries.flatMap((path) => ['--ro-bind', path, path]),
-      ...plan.files.flatMap((file) => ['--ro-bind', file.hostPath, file.inside]),
-      '--proc',
-      '/proc',
-      '--dev',
-      '/dev',
-      ...plan.devices.flatMap((path) => ['--dev-bind', path, path]),
-      '--tmpfs',
-      '/tmp',
-      ...sharedMemory(plan.sharedMemoryBytes),
-      ...Object.entries(plan.env).flatMap(([name, value]) => ['--setenv', name, value]),
+      ...(emptyRoot ? ownRoot(placed, input) : hostRoot),
+      ...Object.entries(env).flatMap(([name, value]) => ['--setenv', name, value]),
       '--chdir',
       '/',
-      '--seccomp',
-      String(FIRST_DESCRIPTOR + plan.descriptors.length),
+      ...filterArguments(inherited.descriptors.length, input),
       '--',
-      plan.executable,
-      ...plan.args,
+      ...command,
     ],
     env: {},
-    descriptors: [...plan.descriptors, options.filter],
   };
 }
 
+/** Each by its name: `--unshare-all` would go on without a user namespace where the host forbids it. */
+function namespaces({ newPidNs, newNetNs, uid, gid }: SecuritySettings): string[] {
+  return [
+    '--unshare-user',
+    '--unshare-ipc',
+    '--unshare-uts',
+    '--unshare-cgroup-try',
+    ...(newPidNs ? ['--unshare-pid'] : []),
+    ...(newNetNs ? ['--unshare-net'] : []),
+    '--uid',
+    String(uid ?? NOBODY),
+    '--gid',
+    String(gid ?? NOBODY),
+  ];
+}
+
+/** An empty root in memory, and in it what the plan names, read-only. */
+function ownRoot(plan: LaunchPlan, { opened }: JailInput): string[] {
+  const first = FIRST_DESCRIPTOR + plan.descriptors.length;
+  return [
+    ...plan.libraries.flatMap((path) => ['--ro-bind', path, path]),
+    ...plan.files.flatMap(({ hostPath, inside }, i) =>
+      opened === null
+        ? ['--ro-bind', hostPath, inside]
+        : ['--symlink', `/proc/self/fd/${first + i}`, inside],
+    ),
+    '--proc',
+    '/proc',
+    '--dev',
+    '/dev',
+    ...plan.devices.flatMap((path) => ['--dev-bind', path, path]),
+    '--tmpfs',
+    '/tmp',
+    ...sharedMemory(plan.sharedMemoryBytes),
+  ];
+}
+
+/** The host's files as they are; its processes are still out of sight. */
+const hostRoot = ['--dev-bind', '/', '/', '--proc', '/proc'];
+
 function sharedMemory(bytes: number): string[] {
   return bytes === 0 ? [] : ['--size', String(bytes), '--tmpfs', '/dev/shm'];
+}
+
+/** The filter is the last descriptor. */
+function filterArguments(descriptors: number, { filter }: JailInput): string[] {
+  return filter === null ? [] : ['--seccomp', String(FIRST_DESCRIPTOR + descriptors - 1)];
+}
+
+/** The plan for a VMM that sees the host's files: their paths in place of the jail's. */
+function withHostPaths(plan: LaunchPlan, { opened }: JailInput): LaunchPlan {
+  const first = FIRST_DESCRIPTOR + plan.descriptors.length;
+  const outside = (text: string) =>
+    plan.files.reduce(
+      (path, { inside, hostPath }, i) =>
+        path.replaceAll(inside, opened === null ? hostPath : `/proc/self/fd/${first + i}`),
+      text,
+    );
+  const env = Object.entries(plan.env).map(([name, value]) => [name, outside(value)]);
+  return {
+    ...plan,
+    executable: outside(plan.executable),
+    args: plan.args.map(outside),
+    env: Object.fromEntries(env),
+  };
+}
+
+/** Which limit is which option of `prlimit`; its numbers are in the units of setrlimit(2), as ours are. */
+const limitOptions: Readonly<Record<keyof ResourceLimits, string>> = {
+  maxOpenFiles: '--nofile',
+  maxFileSize: '--fsize',
+  maxProcesses: '--nproc',
+  maxMemory: '--as',
+  maxCpuTime: '--cpu',
+};
+
+/**
+ * Executes the VMM with its limits, soft and hard. Inside the jail, where processes are counted for its user
+ * namespace alone: outside they would be counted with all others of the user.
+ */
+function limitCommand(prlimit: string, limits: ResourceLimits): string[] {
+  const options = Object.entries(limitOptions).flatMap(([name, option]) => {
+    const value = limits[name as keyof ResourceLimits];
+    return value === null ? [] : [`${option}=${value}:${value}`];
+  });
+  return options.length === 0 ? [] : [prlimit, ...options, '--'];
+}
+
+function keptEnvironment({ security, environment }: JailInput): Record<string, string> {
+  const { sanitizeEnv, envAllowlist } = security;
+  const kept = Object.entries(environment).filter(
+    ([name]) => !sanitizeEnv || envAllowlist.includes(name),
+  );
+  return Object.fromEntries(kept);
 }

@@ -56,6 +56,8 @@ export class VmmProcess {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...plan.descriptors],
       env: { ...plan.env },
       detached: true,
+      cwd: '/',
+      ...plan.user,
     });
     return new Promise((resolve, reject) => {
       child.once('error', (cause) =>

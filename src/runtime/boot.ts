@@ -10,6 +10,7 @@ import { UmlMailbox } from '../engine/uml/mailbox.ts';
 import type { ImageConfig } from '../image/config.ts';
 import { SocketUplink } from '../network/socket-uplink.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
+import type { Kernel } from '../spec/parts.ts';
 import { nameFiles } from './box-names.ts';
 import type { Host, ReadyEngine } from './host.ts';
 import { scratchDirectories } from './host-checks.ts';
@@ -87,6 +88,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   // From facts to a command line, and from there to a narrower one. Both steps are pure.
   const plan = engine.plan({
     ...ready,
+    kernel: spec.security.umlPtrace ? inPtraceMode(ready.kernel) : ready.kernel,
     engine: ready.name,
     cpus: spec.cpus,
     memoryMib: spec.memoryMib,
@@ -95,7 +97,15 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   });
   const timeoutMs = spec.bootTimeoutMs ?? engine.bootTimeoutMs;
   const vm = kept.use(
-    await startJailed(plan, { ...ready, mailbox, timeoutMs, signal, onSpawned: input.onSpawned }),
+    await startJailed(plan, {
+      programs: ready.programs,
+      security: spec.security,
+      boxId: input.hostname,
+      mailbox,
+      timeoutMs,
+      signal,
+      onSpawned: input.onSpawned,
+    }),
   );
   const agentMs = clock();
 
@@ -119,6 +129,11 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   if (network !== null) kept.use(network);
   const timings = { imageMs, diskMs, agentMs, rootMs };
   return { vm, engine: ready, config, network, timings, resources: kept.move() };
+}
+
+/** User-mode Linux as it is without its seccomp mode, on which its second processor depends. */
+function inPtraceMode(kernel: Kernel): Kernel {
+  return { ...kernel, seccomp: false, smp: false };
 }
 
 /** A box whose network cannot be had does not go on without. */

@@ -75,7 +75,7 @@ export async function fileIdentity(path: string): Promise<string> {
 }
 
 /** Part of every key: raise it when more is found out about an engine than before. */
-const RECIPE = 3;
+const RECIPE = 4;
 
 /** A key that changes with its parts and when the host reboots, which may bring other settings. */
 export async function verdictKey(parts: readonly string[]): Promise<string> {

@@ -3,7 +3,9 @@ import { enginePreference, engines } from '../engine/engine.ts';
 import type { OnKernelProgress } from '../engine/kernel/progress.ts';
 import { resolveKernel } from '../engine/kernel/resolve.ts';
 import { needsPreload } from '../engine/kernel-needs.ts';
+import { sharedLibraries } from '../engine/libraries.ts';
 import { findProgram, findQemu, qemuProgram, umlVmm } from '../engine/vmm.ts';
+import type { JailPrograms } from '../jail/jail.ts';
 import type { EngineReport } from '../spec/info.ts';
 import type { EngineName, Kernel, RunCommand, Vmm } from '../spec/parts.ts';
 import { findAgent, findUmlPreload } from './agent.ts';
@@ -30,7 +32,7 @@ export interface ReadyEngine {
   readonly initramfs: string;
   readonly preload: string | null;
   readonly loopsPerJiffy: number | null;
-  readonly bubblewrap: string;
+  readonly programs: JailPrograms;
   /** How long the probe took to boot. */
   readonly bootMs: number | null;
 }
@@ -115,13 +117,13 @@ export class Host {
   async #prepare(attempt: Attempt): Promise<ReadyEngine> {
     const { name, tried } = attempt;
     requirePossible(name);
-    const bubblewrap = await this.#bubblewrap(tried);
+    const programs = await this.#jailPrograms(tried);
     if (name === 'kvm') await checkKvm();
     const kernel = await this.#kernel(attempt);
     const agent = await findAgent(kernel.arch);
     const initramfs = await cachedInitramfs(this.options.cacheDir, kernel, agent);
     const preload = needsPreload(kernel) ? await findUmlPreload() : null;
-    const candidate: Candidate = { name, kernel, initramfs, preload, bubblewrap };
+    const candidate: Candidate = { name, kernel, initramfs, preload, programs };
     const key = await verdictKey([name, kernel.id, await this.#vmmIdentity(name, kernel)]);
     const remembered = await this.#verdicts.get(name, key);
     if (remembered !== null) tried.push('remembered what an earlier probe found');
@@ -159,7 +161,9 @@ export class Host {
   async #try(candidate: Candidate, key: string, { signal, tried }: Attempt): Promise<Verdict> {
     const { name, kernel } = candidate;
     const { run, path } = this.options;
-    const vmm = name === 'uml' ? await umlVmm(kernel, run) : await findQemu(kernel.arch, path, run);
+    const found =
+      name === 'uml' ? await umlVmm(kernel, run) : await findQemu(kernel.arch, path, run);
+    const vmm = await this.#withLimiter(found, candidate.programs);
     tried.push(`booted a probe guest with ${name === 'uml' ? 'the kernel' : vmm.executable}`);
     const scratch = scratchDirectories;
     const result = await probe({ ...candidate, engine: name, vmm, scratch }, signal);
@@ -173,17 +177,35 @@ export class Host {
     return path === null ? 'none' : fileIdentity(path);
   }
 
-  async #bubblewrap(tried: string[]): Promise<string> {
-    const path = await findProgram('bwrap', this.options.path);
-    if (path === null) {
+  /** What sets the VMM's limits is executed inside the jail, so it has to be there with its libraries. */
+  async #withLimiter(vmm: Vmm, { prlimit }: JailPrograms): Promise<Vmm> {
+    const own = [prlimit, ...(await sharedLibraries(prlimit, this.options.run))];
+    return { ...vmm, libraries: [...new Set([...vmm.libraries, ...own])] };
+  }
+
+  async #jailPrograms(tried: string[]): Promise<JailPrograms> {
+    const { path } = this.options;
+    const [bubblewrap, prlimit, setpriv] = await Promise.all([
+      findProgram('bwrap', path),
+      findProgram('prlimit', path),
+      findProgram('setpriv', path),
+    ]);
+    if (bubblewrap === null) {
       throw new BoxliteError(
         'Config',
         'Cannot find "bwrap", in which every VMM runs: install bubblewrap ' +
           '(Debian: apt-get install bubblewrap)',
       );
     }
-    tried.push(`found ${path}`);
-    return path;
+    if (prlimit === null || setpriv === null) {
+      throw new BoxliteError(
+        'Config',
+        'Cannot find "prlimit" and "setpriv", which set limits: install util-linux ' +
+          '(Debian: apt-get install util-linux)',
+      );
+    }
+    tried.push(`found ${bubblewrap}`);
+    return { bubblewrap, prlimit, setpriv };
   }
 
   async #report(name: EngineName, signal?: AbortSignal): Promise<EngineReport> {

@@ -1,22 +1,102 @@
+import { closeSync, fchmodSync, fchownSync, fstatSync, openSync, statSync } from 'node:fs';
+import { platform } from 'node:os';
+import { wholeEnvironment } from '../base/env.ts';
+import { BoxliteError } from '../base/errors.ts';
 import { FilterFile } from '../jail/filter-file.ts';
-import { jailed } from '../jail/jail.ts';
+import { type HostUser, hostUserFor } from '../jail/host-user.ts';
+import { type JailPrograms, jailed } from '../jail/jail.ts';
 import { filterFor } from '../jail/seccomp/filters.ts';
 import type { LaunchPlan } from '../spec/parts.ts';
+import type { SecuritySettings } from '../spec/security-settings.ts';
 import { guestArchitecture, scratchDirectories } from './host-checks.ts';
 import { startVm, type Vm, type VmOptions } from './vm.ts';
 
+/** Permissions of a file that others may read, or execute. */
+const OTHERS_READ = 0o004;
+const ALL_READ = 0o444;
+const OTHERS_READ_WRITE = 0o006;
+
 /** What starting a jailed VM needs besides its plan. */
 export interface JailedVmOptions extends VmOptions {
-  readonly bubblewrap: string;
+  readonly programs: JailPrograms;
+  readonly security: SecuritySettings;
+  /** The box's id, or another name of who the VMM is for. */
+  readonly boxId: string;
 }
 
 /**
  * Starts a VMM in its jail and waits for its agent, as {@link startVm} does.
- * @throws BoxliteError `Engine`, also if the host does not allow the jail; the signal's reason.
+ * @throws BoxliteError `Engine`, also if the host does not allow the jail; `InvalidArgument` if UML is to run
+ *   without one; the signal's reason.
  */
 export async function startJailed(plan: LaunchPlan, options: JailedVmOptions): Promise<Vm> {
-  const { bubblewrap } = options;
-  const program = filterFor(plan.kind, guestArchitecture());
-  using filter = FilterFile.create(program, scratchDirectories);
-  return await startVm(jailed(plan, { bubblewrap, filter: filter.descriptor }), options);
+  const { programs, security, boxId } = options;
+  requireBoundary(plan, security);
+  using opened = new DisposableStack();
+  const user = droppedUser(plan, security, boxId);
+  const files = user === null ? null : openFor(user, plan, opened);
+  const filtered = security.seccompEnabled && platform() === 'linux';
+  const filter = filtered
+    ? opened.use(FilterFile.create(filterFor(plan.kind, guestArchitecture()), scratchDirectories))
+    : null;
+  const input = { security, programs, filter: filter?.descriptor ?? null, user, opened: files };
+  const environment = wholeEnvironment();
+  return await startVm(jailed(plan, { ...input, environment }), options);
+}
+
+/** For UML there is no other boundary than the jail. */
+function requireBoundary({ kind }: LaunchPlan, security: SecuritySettings): void {
+  if (security.jailerEnabled || kind === 'qemu' || kind === 'qemu-kvm') return;
+  if (security.allowUnjailed !== true) {
+    throw new BoxliteError(
+      'InvalidArgument',
+      'security: a box on the engine "uml" needs the jailer, which is what keeps its guest in; choose ' +
+        'another engine, or say allowUnjailed(true) if the code in the box is your own',
+    );
+  }
+  process.emitWarning(
+    'A user-mode Linux guest without a jail can do whatever this user can',
+    'BoxliteSecurityWarning',
+  );
+}
+
+/** Whom to drop to; only root can. */
+function droppedUser(plan: LaunchPlan, security: SecuritySettings, boxId: string): HostUser | null {
+  if (!security.jailerEnabled || process.getuid?.() !== 0) return null;
+  const user = hostUserFor(boxId, security);
+  // A device that is for a group, as /dev/kvm often is, needs that one.
+  const reserved = plan.devices
+    .map((path) => statSync(path))
+    .find(({ mode }) => (mode & OTHERS_READ_WRITE) !== OTHERS_READ_WRITE);
+  return reserved === undefined ? user : { ...user, gid: reserved.gid };
+}
+
+/**
+ * Makes the plan's files and descriptors that user's to open: files by descriptors, because nobody but us may enter
+ * their folders, and the box's own disk and mailbox by their owner. Returns the files' descriptors.
+ */
+function openFor(user: HostUser, plan: LaunchPlan, opened: DisposableStack): number[] {
+  const files = plan.files.map(({ hostPath }) => {
+    const file = openSync(hostPath, 'r');
+    opened.defer(() => closeSync(file));
+    if ((fstatSync(file).mode & OTHERS_READ) === 0) {
+      throw new BoxliteError(
+        'Config',
+        `"${hostPath}" is readable by root only, and the VMM does not run as root: chmod o+r it`,
+      );
+    }
+    return file;
+  });
+  for (const descriptor of plan.descriptors) giveTo(user, descriptor, plan);
+  return files;
+}
+
+/** What boxes share stays root's and may be read; what is the box's own becomes its user's. */
+function giveTo({ uid, gid }: HostUser, descriptor: number, plan: LaunchPlan): void {
+  if (plan.shared.includes(descriptor)) {
+    const mode = fstatSync(descriptor).mode;
+    if ((mode & ALL_READ) !== ALL_READ) fchmodSync(descriptor, (mode & 0o7777) | ALL_READ);
+  } else {
+    fchownSync(descriptor, uid, gid);
+  }
 }

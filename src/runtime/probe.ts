@@ -1,12 +1,16 @@
 import { BoxliteError, messageOf } from '../base/errors.ts';
 import { engines } from '../engine/engine.ts';
 import { UmlMailbox } from '../engine/uml/mailbox.ts';
+import type { JailPrograms } from '../jail/jail.ts';
 import type { EngineName, Machine } from '../spec/parts.ts';
+import { SecurityOptions } from '../spec/security.ts';
 import { startJailed } from './jailed-vm.ts';
 
 /** A small machine, in which a distribution's kernel can still unpack itself. */
 const PROBE_MEMORY_MIB = 128;
 const PROBE_CPUS = 1;
+/** What a probe is called instead of a box's id. */
+const PROBE_NAME = 'probe';
 
 /** How long a probe may take. Real acceleration boots in a tenth of a second or not at all. */
 const probeTimeoutsMs: Readonly<Record<EngineName, number>> = {
@@ -19,7 +23,7 @@ const probeTimeoutsMs: Readonly<Record<EngineName, number>> = {
 /** What a probe needs to know of the host. */
 export interface ProbeInput
   extends Pick<Machine, 'engine' | 'kernel' | 'vmm' | 'initramfs' | 'preload'> {
-  readonly bubblewrap: string;
+  readonly programs: JailPrograms;
   /** Folders in which a mailbox may be made. */
   readonly scratch: readonly string[];
 }
@@ -49,7 +53,9 @@ export async function probe(input: ProbeInput, signal?: AbortSignal): Promise<Pr
   const started = performance.now();
   try {
     await using vm = await startJailed(plan, {
-      bubblewrap: input.bubblewrap,
+      programs: input.programs,
+      security: SecurityOptions.enabled().toSettings(),
+      boxId: PROBE_NAME,
       mailbox,
       timeoutMs: probeTimeoutsMs[input.engine],
       signal,

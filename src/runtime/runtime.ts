@@ -1,7 +1,6 @@
 import { access, constants } from 'node:fs/promises';
 import { cpus, platform, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { boxliteHome, cacheDir, programPath } from '../base/env.ts';
 import { BoxliteError } from '../base/errors.ts';
 import { type BoxID, BoxIDMint } from '../base/ids.ts';
@@ -17,7 +16,6 @@ import type { BoxInfo, EngineReport } from '../spec/info.ts';
 import type { RuntimeMetrics } from '../spec/metrics.ts';
 import { providersOf } from '../spec/parse-files.ts';
 import { parseBoxliteOptions, parseBoxName, parseBoxOptions } from '../spec/parse-options.ts';
-import { SecurityOptions } from '../spec/security.ts';
 import { boxInfo } from '../store/box-row.ts';
 import { BoxHandle } from './box-handle.ts';
 import { Home } from './home.ts';
@@ -239,15 +237,11 @@ async function requireHostPaths(spec: BoxSpec): Promise<void> {
   }
 }
 
-/** What a box has that says nothing about it: the jail, with everything. */
-const defaultSecurity = SecurityOptions.enabled().toSettings();
-
 /** What the options allow and this version cannot do is refused, never ignored. */
 function refuseUnsupported(spec: BoxSpec): void {
   const refused: [boolean, string][] = [
     [spec.secrets.length > 0, 'secrets'],
-    [!isDeepStrictEqual(spec.security, defaultSecurity), 'advanced.security other than enabled()'],
-    [spec.isolateMounts, 'advanced.isolateMounts'],
+    [spec.security.chrootBase !== null, 'advanced.security.chrootBase'],
     [spec.network.mode === 'enabled' && spec.network.allowNet.length > 0, 'network.allowNet'],
   ];
   for (const [wanted, what] of refused) {

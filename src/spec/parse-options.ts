@@ -153,6 +153,9 @@ function refuseConflicts(spec: BoxSpec, host: HostFacts): void {
   if (!disabled && !spec.security.networkEnabled) {
     throw invalid('network', '"disabled" with security.networkEnabled(false)', '"enabled"');
   }
+  if (spec.isolateMounts && !spec.security.jailerEnabled) {
+    throw invalid('isolateMounts', 'false without the jailer, which isolates them', 'true');
+  }
   if (spec.isolateMounts && host.platform !== 'linux') {
     throw invalid('isolateMounts', 'false but on Linux', `true on ${host.platform}`);
   }

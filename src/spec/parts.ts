@@ -59,6 +59,10 @@ export interface LaunchPlan {
   readonly sharedMemoryBytes: number;
   /** Host descriptors inherited after the wire, which is descriptor 3: the first one here is 4. */
   readonly descriptors: readonly number[];
+  /** Those of them that other boxes have too, and that are only read. */
+  readonly shared: readonly number[];
+  /** The host user and group it runs as; null: ours. */
+  readonly user: { readonly uid: number; readonly gid: number } | null;
 }
 
 /** The VMM program of an engine on this host. For `uml` that is the kernel. */

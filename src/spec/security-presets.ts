@@ -36,6 +36,8 @@ export const enabled: SecuritySettings = Object.freeze({
   envAllowlist: Object.freeze([]),
   // Not the size of files: it depends on the disk's, and a fixed one kills the VMM half-way.
   resourceLimits: Object.freeze({ ...noLimits, maxOpenFiles: 1024, maxProcesses: 1024 }),
+  allowUnjailed: false,
+  umlPtrace: false,
   sandboxProfile: null,
   networkEnabled: true,
 });

@@ -27,6 +27,13 @@ export interface SecuritySettings {
   readonly envAllowlist: readonly string[];
   /** What the VMM may use of the host. */
   readonly resourceLimits: ResourceLimits;
+  /** Let the engine `uml`, for which the jail is the only boundary, go without the jailer. */
+  readonly allowUnjailed: boolean;
+  /**
+   * Run `uml` in its ptrace mode, in which the guest's kernel is out of reach of the guest's programs: a second boundary
+   * inside the jail. System calls of the guest take three to ten times longer, and it has one processor.
+   */
+  readonly umlPtrace: boolean;
   /** Absolute path of a sandbox profile instead of ours. macOS only. */
   readonly sandboxProfile: string | null;
   /** Whether the sandbox lets a box's network work. macOS only. */

@@ -35,6 +35,8 @@ export class SecurityOptions implements SecuritySettings {
   declare readonly sanitizeEnv: boolean;
   declare readonly envAllowlist: readonly string[];
   declare readonly resourceLimits: ResourceLimits;
+  declare readonly allowUnjailed: boolean;
+  declare readonly umlPtrace: boolean;
   declare readonly sandboxProfile: string | null;
   declare readonly networkEnabled: boolean;
   readonly #settings: SecuritySettings;
@@ -197,6 +199,14 @@ export class SecurityOptionsBuilder {
   /** RLIMIT_CPU. A number is seconds. */
   maxCpuTimeSeconds(n: number | Seconds): this {
     return this.#limit({ maxCpuTime: limitSeconds(n, 'maxCpuTimeSeconds') });
+  }
+  /** Let the engine `uml` run without the jailer, which is all that keeps its guest in. Only for your own code. */
+  allowUnjailed(allow: boolean): this {
+    return this.#set('allowUnjailed', flag(allow, 'allowUnjailed'));
+  }
+  /** Protect the guest kernel of `uml` from the guest's programs: system calls take three to ten times longer. */
+  umlPtrace(enable: boolean): this {
+    return this.#set('umlPtrace', flag(enable, 'umlPtrace'));
   }
   /** A sandbox profile of yours, an absolute path. macOS only; ignored elsewhere. */
   sandboxProfile(path: string): this {

@@ -4,6 +4,7 @@ import { engines } from '../../src/engine/engine.ts';
 import { parseLdd } from '../../src/engine/libraries.ts';
 import { jailed } from '../../src/jail/jail.ts';
 import type { EngineName, Kernel, LaunchPlan, Machine } from '../../src/spec/parts.ts';
+import { SecurityOptions } from '../../src/spec/security.ts';
 
 const kernel = (changes: Partial<Kernel> = {}): Kernel => ({
   flavor: 'vm',
@@ -123,11 +124,29 @@ describe('planQemu()', () => {
 });
 
 describe('jailed()', () => {
-  const inside = jailed(plan('uml'), { bubblewrap: '/usr/bin/bwrap', filter: 99 });
+  const inside = jailed(plan('uml'), {
+    programs: {
+      bubblewrap: '/usr/bin/bwrap',
+      prlimit: '/usr/bin/prlimit',
+      setpriv: '/usr/bin/setpriv',
+    },
+    security: SecurityOptions.standard().toSettings(),
+    filter: 99,
+    user: null,
+    opened: null,
+    environment: {},
+  });
 
   it('runs the plan in new namespaces, without capabilities, and ends with its parent', () => {
     assert.equal(inside.executable, '/usr/bin/bwrap');
-    for (const option of ['--unshare-all', '--die-with-parent', '--new-session', '--clearenv']) {
+    for (const option of [
+      '--unshare-user',
+      '--unshare-pid',
+      '--unshare-net',
+      '--die-with-parent',
+      '--new-session',
+      '--clearenv',
+    ]) {
       assert.ok(inside.args.includes(option), option);
     }
     assert.equal(after(inside, '--cap-drop'), 'ALL');

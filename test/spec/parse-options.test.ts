@@ -253,7 +253,13 @@ test('parseBoxOptions() takes security and isolateMounts in the older place, but
   assert.equal(parse({ security }).security.jailerEnabled, false);
   assert.equal(parse({ advanced: { security } }).security.jailerEnabled, false);
   assert.equal(parse({ isolateMounts: true }).isolateMounts, true);
-  assert.equal(parse({ security, advanced: { isolateMounts: true } }).isolateMounts, true);
+  const standard = SecurityOptions.standard();
+  const mixed = parse({ security: standard, advanced: { isolateMounts: true } });
+  assert.equal(mixed.isolateMounts, true);
+  refusesOptions(
+    { security, isolateMounts: true },
+    'isolateMounts: expected false without the jailer, which isolates them, got true',
+  );
   refusesOptions(
     { security, advanced: { security } },
     'security: expected only one of security and advanced.security, got both',

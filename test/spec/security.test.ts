@@ -26,6 +26,8 @@ const enabled: SecuritySettings = {
   sanitizeEnv: true,
   envAllowlist: [],
   resourceLimits: { ...noLimits, maxOpenFiles: 1024, maxProcesses: 1024 },
+  allowUnjailed: false,
+  umlPtrace: false,
   sandboxProfile: null,
   networkEnabled: true,
 };

@@ -8,7 +8,7 @@ import { cacheDir, programPath } from '../../src/base/env.ts';
 import { engines } from '../../src/engine/engine.ts';
 import { initramfs } from '../../src/engine/initramfs.ts';
 import { UmlMailbox } from '../../src/engine/uml/mailbox.ts';
-import type { EngineName } from '../../src/index.ts';
+import { type EngineName, SecurityOptions } from '../../src/index.ts';
 import { runCommand } from '../../src/process/run.ts';
 import { Host } from '../../src/runtime/host.ts';
 import { scratchDirectories } from '../../src/runtime/host-checks.ts';
@@ -57,7 +57,14 @@ export class StandIns implements Disposable {
       mailbox: mailbox?.descriptor ?? null,
     });
     const { timeoutMs, signal } = options;
-    return await startJailed(plan, { ...ready, mailbox, timeoutMs, signal });
+    return await startJailed(plan, {
+      programs: ready.programs,
+      security: SecurityOptions.enabled().toSettings(),
+      boxId: name,
+      mailbox,
+      timeoutMs,
+      signal,
+    });
   }
 
   [Symbol.dispose](): void {

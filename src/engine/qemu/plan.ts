@@ -71,6 +71,8 @@ export function planQemu(machine: Machine): LaunchPlan {
     devices: machine.engine === 'kvm' ? ['/dev/kvm'] : [],
     sharedMemoryBytes: 0,
     descriptors: inherited.descriptors,
+    shared: machine.disks === null ? [] : [machine.disks.image],
+    user: null,
   };
 }
 

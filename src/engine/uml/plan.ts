@@ -43,6 +43,8 @@ export function planUml(machine: Machine): LaunchPlan {
     devices: [],
     sharedMemoryBytes: machine.memoryMib * 1024 * 1024 + SHARED_MEMORY_EXTRA_BYTES,
     descriptors: inherited.descriptors,
+    shared: machine.disks === null ? [] : [machine.disks.image],
+    user: null,
   };
 }
 
