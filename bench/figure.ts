@@ -2,7 +2,7 @@
 import { type Summary, summarize } from './stats.ts';
 
 /** What a measurement counts. */
-export type Unit = 'ms' | 'MB/s' | 'MiB' | 'KiB';
+export type Unit = 'ms' | 'MB/s' | 'files/s' | 'commands/s' | 'MiB' | 'KiB';
 
 /** What a figure is compared with, measured in the same run and in the same unit. */
 export interface Baseline {
@@ -39,7 +39,7 @@ export interface Figure extends Measurement {
 /** Judges a measurement by its target. */
 export function figure(engine: string, measurement: Measurement): Figure {
   const { samples, unit, baseline, target } = measurement;
-  const measured = samples.length === 0 ? null : summarize(samples, { rates: unit === 'MB/s' });
+  const measured = samples.length === 0 ? null : summarize(samples, { rates: unit.endsWith('/s') });
   const ratio = measured === null || baseline === undefined ? null : measured.p50 / baseline.value;
   const judged = target?.of === 'ratio' ? ratio : (measured?.p50 ?? null);
   const reached = target === undefined || judged === null ? null : meets(judged, target);
@@ -54,6 +54,6 @@ export function atMost(limit: number, of: Target['of'] = 'value'): Target {
   return { of, is: 'at most', limit };
 }
 
-export function atLeast(limit: number): Target {
-  return { of: 'value', is: 'at least', limit };
+export function atLeast(limit: number, of: Target['of'] = 'value'): Target {
+  return { of, is: 'at least', limit };
 }

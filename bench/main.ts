@@ -16,7 +16,9 @@ import { coldStart } from './cold-start.ts';
 import { density } from './density.ts';
 import { execRoundTrip } from './exec.ts';
 import { type Figure, figure } from './figure.ts';
+import { copies, smallRead } from './files.ts';
 import { ownerMemory } from './owner-memory.ts';
+import { parallelCommands } from './parallel.ts';
 import { recovery } from './recovery.ts';
 import { shimMemory } from './shim.ts';
 import { sizes } from './sizes.ts';
@@ -31,6 +33,9 @@ const measures: Readonly<Record<string, Measure>> = {
   exec: execRoundTrip,
   stdout: stdoutThroughput,
   stdin: stdinThroughput,
+  'read-file': smallRead,
+  copies,
+  parallel: parallelCommands,
   'owner-memory': ownerMemory,
   'box-memory': boxMemory,
   density,
