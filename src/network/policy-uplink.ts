@@ -4,9 +4,10 @@
  * each request. Whatever else it speaks goes by the address that its name was resolved to.
  */
 
-import type { Socket } from 'node:net';
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { messageOf } from '../base/errors.ts';
 import type { SecretRule } from '../spec/box-spec.ts';
 import type { NetworkEvent, NetworkRefusal } from '../spec/network-event.ts';
 import type { NetworkRule } from '../spec/network-rule.ts';
@@ -20,12 +21,15 @@ import { Resolver } from './dns/resolver.ts';
 import { serveDatagrams, serveStream } from './dns/service.ts';
 import type { Beginning } from './first-bytes.ts';
 import { Http1Gate } from './http/http1-gate.ts';
+import { serveHttp2 } from './http/http2-gate.ts';
 import type { HttpLeg } from './http/leg.ts';
 import { NamePins } from './pins.ts';
 import { type Denial, endpointText, NetworkPolicy, type Verdict } from './policy.ts';
 import { pump } from './pump.ts';
 import { Refusals } from './refusals.ts';
 import { isFor, Substitution } from './secrets/substitution.ts';
+import type { CertificateAuthority } from './tls/authority.ts';
+import { openGuest, openServer } from './tls/intercept.ts';
 
 const DNS_PORT = 53;
 
@@ -35,6 +39,8 @@ export interface PolicyUplinkOptions {
   readonly rules: readonly NetworkRule[];
   /** With their values. */
   readonly secrets: readonly SecretRule[];
+  /** What a secret's host is to the box. Asked for only if there are secrets. */
+  readonly authority: () => CertificateAuthority;
   readonly onRefused: (event: NetworkEvent) => void;
 }
 
@@ -49,6 +55,7 @@ interface Joined {
 /** See the top of this file. */
 export class PolicyUplink implements Uplink {
   readonly #secrets: readonly SecretRule[];
+  readonly #authority: () => CertificateAuthority;
   readonly #refusals: Refusals;
   readonly #pins = new NamePins();
   readonly #resolver: Resolver;
@@ -57,8 +64,9 @@ export class PolicyUplink implements Uplink {
   readonly #open = new Set<Duplex>();
   #policy: NetworkPolicy;
 
-  constructor({ rules, secrets, onRefused }: PolicyUplinkOptions) {
+  constructor({ rules, secrets, authority, onRefused }: PolicyUplinkOptions) {
     this.#secrets = secrets;
+    this.#authority = authority;
     this.#refusals = new Refusals(onRefused);
     this.#policy = this.#policyFor(rules);
     this.#resolver = new Resolver({
@@ -97,7 +105,8 @@ export class PolicyUplink implements Uplink {
     const message = `"${secret}" has a secret, which goes by TCP alone`;
     const denial = verdict.kind === 'denied' ? verdict : { reason: 'udp-not-allowed', message };
     this.#refused('udp', to, secret ?? null, denial as Denial);
-    flow.refuse('prohibited');
+    // What it sends is what the refusal is about.
+    flow.onDatagram = () => flow.refuse('prohibited');
   }
 
   close(): void {
@@ -147,8 +156,41 @@ export class PolicyUplink implements Uplink {
       return abandon(joined);
     }
     if (greeted) return this.#pumpRest(joined);
+    if (beginning?.kind === 'tls') {
+      const host = beginning.hello.serverName ?? joined.to.address;
+      if (this.#hasSecrets(host, joined.to.port)) {
+        return this.#intercept(joined, host, beginning.hello);
+      }
+    }
     if (beginning?.kind === 'http') return this.#http1.serve(this.#leg(joined));
     pump(guest, upstream);
+  }
+
+  /** Ends TLS to a secret's host, so that placeholders on it can be replaced. */
+  async #intercept(joined: Joined, host: string, hello: ClientHello): Promise<void> {
+    const { to, guest } = joined;
+    let upstream: TLSSocket;
+    try {
+      upstream = await openServer(joined.upstream, { host, protocols: hello.protocols });
+    } catch (error) {
+      const message = `the TLS handshake with "${host}" failed: ${messageOf(error)}`;
+      this.#refused('tls', to, host, { reason: 'certificate-invalid', message });
+      return abandon(joined);
+    }
+    const protocol = upstream.alpnProtocol || 'http/1.1';
+    const context = this.#authority().contextFor(host);
+    const inner = await openGuest(guest, context, protocol);
+    const substitution = new Substitution(this.#secrets, host, to.port);
+    const leg: HttpLeg = {
+      guest: inner,
+      upstream,
+      scheme: 'https',
+      check: (named) => judgeHost(named, [host], to),
+      secretsFor: () => substitution,
+      onRefused: (named, reason, message) => this.#refused('http', to, named, { reason, message }),
+    };
+    if (protocol === 'h2') serveHttp2(leg);
+    else this.#http1.serve(leg);
   }
 
   /** Why a connection that begins like this may not go on; null if it may. */

@@ -60,6 +60,8 @@ export class Http1Gate {
       // Of protocols to change to, the one that keeps to its host.
       shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
     });
+    // A client may say that it asks for no more before it is answered.
+    Object.assign(this.#server, { httpAllowHalfOpen: true });
     this.#server.on('request', (request, response) => void this.#serve(request, response));
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
     this.#server.on('connect', (request, socket) => this.#refuseTunnel(request, socket));

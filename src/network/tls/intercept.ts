@@ -1,0 +1,73 @@
+/**
+ * Ends the TLS of a connection to a secret's host: a session with the server, whose certificate is verified, and one
+ * with the box, which speaks the protocol that the server has chosen.
+ */
+import { isIP, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect, type SecureContext, TLSSocket } from 'node:tls';
+
+/** What can be searched. Others are not offered to the server. */
+const PROTOCOLS: readonly string[] = ['h2', 'http/1.1'];
+
+/** Both ends, in the clear. */
+export interface Intercepted {
+  readonly guest: TLSSocket;
+  readonly upstream: TLSSocket;
+  readonly protocol: 'h2' | 'http/1.1';
+}
+
+/** The server, and what the box asked of it. */
+export interface ServerSession {
+  readonly host: string;
+  readonly protocols: readonly string[];
+}
+
+/** @throws the error of the handshake: of a certificate, or of the network */
+export async function openServer(
+  socket: Socket,
+  { host, protocols }: ServerSession,
+): Promise<TLSSocket> {
+  const offered = protocols.filter((protocol) => PROTOCOLS.includes(protocol));
+  // Without options of ours: what Node verifies by default, by its roots, is verified.
+  const upstream = connect({
+    socket,
+    host,
+    ...(isIP(host) === 0 ? { servername: host } : {}),
+    ...(offered.length > 0 ? { ALPNProtocols: offered } : {}),
+  });
+  await secured(upstream, 'secureConnect');
+  return upstream;
+}
+
+/** @throws the error of the handshake, such as that the box does not trust its authority */
+export async function openGuest(
+  guest: Duplex,
+  secureContext: SecureContext,
+  protocol: string,
+): Promise<TLSSocket> {
+  const socket = new TLSSocket(guest as Socket, {
+    isServer: true,
+    secureContext,
+    ALPNProtocols: [protocol],
+  });
+  await secured(socket, 'secure');
+  return socket;
+}
+
+async function secured(socket: TLSSocket, event: 'secure' | 'secureConnect'): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const onClose = () => reject(new Error('the connection was closed during the TLS handshake'));
+  socket.once(event, resolve);
+  socket.once('error', reject);
+  socket.once('close', onClose);
+  try {
+    await promise;
+  } catch (error) {
+    socket.on('error', () => undefined);
+    socket.destroy();
+    throw error;
+  } finally {
+    socket.off('error', reject);
+    socket.off('close', onClose);
+  }
+}
