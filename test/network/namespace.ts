@@ -27,13 +27,13 @@ const MARK = 'BOXLITE_TEST_NAMESPACE';
 /** Runs this file's tests in a namespace: false in the program that does so, true within. */
 export function inNamespace(file: string, hosts = ''): boolean {
   if (process.env[MARK] !== undefined) return true;
-  test('in a network namespace', { timeout: 600_000 }, async () => {
+  test('in a network namespace', { timeout: 120_000 }, async ({ signal }) => {
     const folder = mkdtempSync(join(tmpdir(), 'boxlite-net-'));
     try {
       makeKeys(folder);
       writeFileSync(join(folder, 'resolv.conf'), `nameserver ${servers.names}\n`);
       writeFileSync(join(folder, 'hosts'), `127.0.0.1 localhost\n${hosts}`);
-      await runWithin(file, folder);
+      await runWithin(file, folder, signal);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -50,7 +50,7 @@ export function serverKeys(kind: 'trusted' | 'strange' = 'trusted') {
   };
 }
 
-async function runWithin(file: string, folder: string): Promise<void> {
+async function runWithin(file: string, folder: string, signal: AbortSignal): Promise<void> {
   const own = process.getuid?.() === 0 ? [] : ['--map-root-user'];
   const addresses = Object.values(servers).map((address) => `ip addr add ${address} dev lo`);
   const script = [
@@ -69,7 +69,8 @@ async function runWithin(file: string, folder: string): Promise<void> {
   // Where Node tells a test file that it is part of a run.
   delete env['NODE_TEST_CONTEXT'];
   const args = [...own, '--net', '--mount', 'sh', '-c', script, 'sh', process.execPath, file];
-  const child = spawn('unshare', args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('unshare', args, { env, stdio: ['ignore', 'pipe', 'pipe'], signal });
+  child.on('error', () => undefined);
   const ended = new Promise((resolve) => child.once('close', resolve));
   const [status, out, err] = await Promise.all([ended, text(child.stdout), text(child.stderr)]);
   assert.equal(status, 0, `${out}\n${err}`);

@@ -13,19 +13,11 @@ import {
   STATUS_CODES,
   request as send,
 } from 'node:http';
-import type { Duplex } from 'node:stream';
 import { pipeline, type Readable, type Writable } from 'node:stream';
 import { messageOf } from '../../base/errors.ts';
 import { requestHost } from '../http-host.ts';
 import type { Substitution } from '../secrets/substitution.ts';
-import {
-  decoderFor,
-  type Forbidden,
-  ForbiddenContent,
-  GATHER_BYTES_MAX,
-  gathered,
-  replacing,
-} from './body.ts';
+import { decoderFor, ForbiddenContent, GATHER_BYTES_MAX, gathered, replacing } from './body.ts';
 import { endToEnd, valuesOf, without } from './fields.ts';
 import { type HttpLeg, refusalText } from './leg.ts';
 import { joinWebSocket } from './web-socket.ts';
@@ -94,8 +86,25 @@ export class Http1Gate {
     response.sendDate = false;
     const passed = this.#admit(line.leg, request);
     if ('refused' in passed) return answerRefused(request, response, passed.refused);
-    const { fields, substitution } = passed;
-    const outgoing = this.#open(line, request, framedAs(request, fields, substitution));
+    try {
+      await this.#forward(line, request, response, passed);
+    } catch (error) {
+      if (!(error instanceof ForbiddenContent)) return void response.destroy();
+      answerRefused(request, response, this.#refuseSecret(line.leg, request, error.secret));
+    }
+  }
+
+  async #forward(
+    line: Line,
+    request: IncomingMessage,
+    response: ServerResponse,
+    { fields, substitution }: Admitted,
+  ): Promise<void> {
+    const filter = bodyFilter(request, substitution);
+    const { kept, body } = await framed(request, fields, filter);
+    // An answer has to be read to be searched.
+    const searched = substitution?.any === true;
+    const outgoing = this.#open(line, request, searched ? withIdentity(kept) : kept);
     outgoing.on('response', (answer) => {
       respond(line.leg, answer, response, request.method === 'HEAD', substitution);
     });
@@ -106,12 +115,12 @@ export class Http1Gate {
     response.on('close', () => {
       if (!response.writableFinished) outgoing.destroy();
     });
+    if (body !== null) return void outgoing.end(body);
     try {
-      await sendBody(request, outgoing, substitution);
+      await through(request, filter === null ? [] : [filter], outgoing);
     } catch (error) {
       outgoing.destroy();
-      if (!(error instanceof ForbiddenContent)) return void response.destroy();
-      answerRefused(request, response, this.#refuseSecret(line.leg, request, error.secret));
+      throw error;
     }
   }
 
@@ -174,22 +183,23 @@ export class Http1Gate {
   }
 }
 
-/** The fields with what says how long the body is, which depends on what happens to it. */
-function framedAs(
+/** The fields with what says how long the body is, and the body itself if that had to be found out. */
+async function framed(
   request: IncomingMessage,
   fields: string[],
-  substitution: Substitution | null,
-): string[] {
-  // An answer has to be read to be searched.
-  const plain = substitution?.any === true ? withIdentity(fields) : fields;
+  filter: Transform | null,
+): Promise<{ kept: string[]; body: Buffer | null }> {
   if (request.headers['transfer-encoding'] !== undefined) {
-    return [...plain, 'Transfer-Encoding', 'chunked'];
+    return { kept: [...fields, 'Transfer-Encoding', 'chunked'], body: null };
   }
   const length = lengthOf(request);
-  if (length === null || !changesBody(request, substitution)) return plain;
-  const rest = without(plain, (name) => name === 'content-length');
-  // A short one gets its length once it is known.
-  return length <= GATHER_BYTES_MAX ? rest : [...rest, 'Transfer-Encoding', 'chunked'];
+  if (length === null || filter === null) return { kept: fields, body: null };
+  const rest = without(fields, (name) => name === 'content-length');
+  if (length > GATHER_BYTES_MAX) {
+    return { kept: [...rest, 'Transfer-Encoding', 'chunked'], body: null };
+  }
+  const body = await gathered(request.on('error', (error) => filter.destroy(error)).pipe(filter));
+  return { kept: [...rest, 'Content-Length', String(body.length)], body };
 }
 
 function withIdentity(fields: string[]): string[] {
@@ -197,26 +207,16 @@ function withIdentity(fields: string[]): string[] {
   return [...rest, 'Accept-Encoding', 'identity'];
 }
 
-function changesBody(request: IncomingMessage, substitution: Substitution | null): boolean {
-  if (substitution === null || request.headers['content-encoding'] !== undefined) return false;
-  const type = request.headers['content-type'];
-  return substitution.requestBody(type) !== null || substitution.foreignIn(type).length > 0;
-}
-
-async function sendBody(
-  request: IncomingMessage,
-  outgoing: ClientRequest,
+/** What happens to a request's body; null if nothing does. */
+function bodyFilter(
+  { headers }: IncomingMessage,
   substitution: Substitution | null,
-): Promise<void> {
-  if (!changesBody(request, substitution)) return through(request, [], outgoing);
-  const type = request.headers['content-type'];
-  const forbidden: readonly Forbidden[] = substitution?.foreignIn(type) ?? [];
-  const filter = replacing(substitution?.requestBody(type) ?? [], forbidden);
-  const length = lengthOf(request);
-  if (length === null || length > GATHER_BYTES_MAX) return through(request, [filter], outgoing);
-  const body = await gathered(request.on('error', (error) => filter.destroy(error)).pipe(filter));
-  outgoing.setHeader('Content-Length', body.length);
-  outgoing.end(body);
+): Transform | null {
+  if (substitution === null || headers['content-encoding'] !== undefined) return null;
+  const type = headers['content-type'];
+  const [replaced, forbidden] = [substitution.requestBody(type), substitution.foreignIn(type)];
+  if (replaced === null && forbidden.length === 0) return null;
+  return replacing(replaced ?? [], forbidden);
 }
 
 /** The answer, without any value of a secret's in it. */

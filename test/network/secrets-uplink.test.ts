@@ -1,0 +1,422 @@
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { Agent, createServer as createHttpServer, type IncomingMessage, request } from 'node:http';
+import { type ClientHttp2Session, connect as connectHttp2, createSecureServer } from 'node:http2';
+import { createServer as createHttpsServer, type Server } from 'node:https';
+import type { Server as NetServer, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { after, before, describe, it } from 'node:test';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { gzipSync } from 'node:zlib';
+import { PolicyUplink } from '../../src/network/policy-uplink.ts';
+import { CertificateAuthority } from '../../src/network/tls/authority.ts';
+import type { NetworkEvent } from '../../src/spec/network-event.ts';
+import { secrets as readSecrets } from '../../src/spec/parse-network.ts';
+import { connectThrough, datagramThrough, lookup } from './guest.ts';
+import { NameServer } from './name-server.ts';
+import { inNamespace, serverKeys, servers } from './namespace.ts';
+
+const VALUE = 'sk-live-"7f3a&9';
+const PLACEHOLDER = '<BOXLITE_SECRET:key>';
+const authority = new CertificateAuthority('BoxLite test');
+
+function uplinkFor() {
+  const refused: NetworkEvent[] = [];
+  const secrets = readSecrets(
+    [
+      { name: 'key', hosts: ['api.example', '*.wild.example'], value: VALUE },
+      { name: 'other', hosts: ['elsewhere.example'], value: 'other-value' },
+    ],
+    'secrets',
+  );
+  const uplink = new PolicyUplink({
+    rules: [],
+    secrets,
+    authority: () => authority,
+    onRefused: (event) => refused.push(event),
+  });
+  return { uplink, refused, reasons: () => refused.map(({ reason }) => reason) };
+}
+
+interface Ask {
+  readonly method?: string;
+  readonly path?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string;
+  readonly host?: string;
+  readonly port?: number;
+}
+
+/** TLS as a program in the box would have it, trusting the box's authority alone. */
+async function tlsThrough(
+  uplink: PolicyUplink,
+  { host = 'api.example', port = 443, protocols = ['http/1.1'] } = {},
+): Promise<TLSSocket> {
+  await lookup(uplink, host);
+  const socket = await connectThrough(uplink, { address: servers.one, port });
+  const tls = connectTls({ socket, servername: host, ca: authority.pem, ALPNProtocols: protocols });
+  await once(tls, 'secureConnect');
+  return tls;
+}
+
+function ask(socket: Duplex, asked: Ask = {}) {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage & { text: string }>();
+  const agent = new Agent();
+  agent.createConnection = () => socket as Socket;
+  const sent = request({
+    agent,
+    method: asked.method ?? 'GET',
+    path: asked.path ?? '/',
+    headers: { host: asked.host ?? 'api.example', ...asked.headers },
+  });
+  sent.on('error', reject);
+  sent.on('response', (response) => {
+    text(response).then((body) => resolve(Object.assign(response, { text: body })), reject);
+  });
+  sent.end(asked.body);
+  return promise;
+}
+
+if (inNamespace(import.meta.filename)) {
+  const names = new NameServer({
+    'api.example': [servers.one],
+    'other.example': [servers.one],
+    'x.wild.example': [servers.one],
+  });
+  const running: (Server | NetServer)[] = [];
+  /** What the servers were sent. */
+  const seen: { headers: string[]; body: string }[] = [];
+
+  before(async () => {
+    await names.listen();
+    const handler = async (
+      request: IncomingMessage,
+      response: import('node:http').ServerResponse,
+    ) => {
+      const body = await text(request);
+      seen.push({ headers: request.rawHeaders, body });
+      response.setHeader('X-Echo', request.headers.authorization ?? '');
+      if (request.url === '/gzip') {
+        response.setHeader('Content-Encoding', 'gzip');
+        return void response.end(gzipSync(`all of ${VALUE}`));
+      }
+      if (request.url === '/odd') {
+        response.setHeader('Content-Encoding', 'rot13');
+        return void response.end('x');
+      }
+      if (request.url === '/events') {
+        response.setHeader('Content-Type', 'text/event-stream');
+        response.write('data: 1\n\n');
+        return void response.once('close', () => undefined);
+      }
+      if (request.url === '/sized') {
+        response.setHeader('Content-Length', Buffer.byteLength(VALUE) + 2);
+        return void response.end(`[${VALUE}]`);
+      }
+      if (request.url === '/large') {
+        response.setHeader('Content-Length', 3_000_000);
+        return void response.end('y'.repeat(3_000_000));
+      }
+      response.end(`echo ${body} ${request.headers.authorization ?? ''} ${JSON.stringify(VALUE)}`);
+    };
+    const https = createHttpsServer(serverKeys(), handler);
+    https.on('upgrade', (request, socket: Duplex) => {
+      seen.push({ headers: request.rawHeaders, body: '' });
+      socket.write(
+        'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+      );
+      socket.on('data', (bytes: Buffer) => {
+        socket.write(String(bytes) === 'leak' ? `\x81\x0f${VALUE}` : bytes);
+      });
+      socket.on('error', () => undefined);
+      socket.on('end', () => socket.end());
+    });
+    const strange = createHttpsServer(serverKeys('strange'), handler);
+    const http = createHttpServer(handler);
+    const http2 = createSecureServer({ ...serverKeys() });
+    http2.on('session', (session) => session.on('error', () => undefined));
+    http2.on('stream', async (stream, headers) => {
+      stream.on('error', () => undefined);
+      const body = await text(stream);
+      const { authorization = '' } = headers;
+      seen.push({ headers: Object.entries(headers).flat().map(String), body });
+      stream.respond({ ':status': 200, 'x-echo': authorization }, { waitForTrailers: true });
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'x-status': VALUE }));
+      stream.end(`echo ${body} ${VALUE}`);
+    });
+    https.listen(443, servers.one);
+    strange.listen(4433, servers.one);
+    http.listen(80, servers.one);
+    http2.listen(8443, servers.one);
+    running.push(https, strange, http, http2 as unknown as NetServer);
+    await Promise.all(running.map((server) => server.listening || once(server, 'listening')));
+  });
+  after(async () => {
+    for (const server of running) {
+      if ('closeAllConnections' in server) server.closeAllConnections();
+      server.close();
+    }
+    await names[Symbol.asyncDispose]();
+  });
+
+  describe('a secret over TLS and HTTP/1.1', () => {
+    it('is in what its host gets, and in nothing that the box gets', async () => {
+      const { uplink, reasons } = uplinkFor();
+      const tls = await tlsThrough(uplink);
+      assert.match(String(tls.getPeerCertificate().subject.CN), /api.example/);
+      const answer = await ask(tls, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${PLACEHOLDER}`,
+          'content-type': 'application/json',
+        },
+        body: JSON.stringify({ key: PLACEHOLDER }),
+      });
+      const { headers, body } = seen.at(-1) ?? { headers: [], body: '' };
+      assert.ok(headers.includes(`Bearer ${VALUE}`));
+      assert.deepEqual(JSON.parse(body), { key: VALUE });
+      const length =
+        headers[headers.findIndex((name) => name.toLowerCase() === 'content-length') + 1];
+      assert.equal(Number(length), Buffer.byteLength(body));
+      assert.equal(answer.headers['x-echo'], `Bearer ${PLACEHOLDER}`);
+      assert.ok(!answer.text.includes('7f3a'), answer.text);
+      assert.ok(answer.text.includes(PLACEHOLDER));
+      assert.deepEqual(reasons(), []);
+      uplink.close();
+    });
+
+    it('is in credentials of Basic authentication, and comes back out of their echo', async () => {
+      const { uplink } = uplinkFor();
+      const basic = (password: string) =>
+        `Basic ${Buffer.from(`me:${password}`).toString('base64')}`;
+      const authorization = basic(PLACEHOLDER);
+      const answer = await ask(await tlsThrough(uplink), { headers: { authorization } });
+      assert.ok(seen.at(-1)?.headers.includes(basic(VALUE)));
+      assert.equal(answer.headers['x-echo'], authorization);
+      assert.ok(answer.text.includes(authorization) && !answer.text.includes(basic(VALUE)));
+      uplink.close();
+    });
+
+    it('is found in answers of known length, and in compressed ones', async () => {
+      const { uplink, reasons } = uplinkFor();
+      const sized = await ask(await tlsThrough(uplink), { path: '/sized' });
+      assert.equal(sized.text, `[${PLACEHOLDER}]`);
+      assert.equal(Number(sized.headers['content-length']), sized.text.length);
+      const zipped = await ask(await tlsThrough(uplink), { path: '/gzip' });
+      assert.equal(zipped.text, `all of ${PLACEHOLDER}`);
+      assert.equal(zipped.headers['content-encoding'], undefined);
+      const large = await ask(await tlsThrough(uplink), { path: '/large' });
+      assert.equal(large.text.length, 3_000_000);
+      assert.deepEqual(reasons(), []);
+      const odd = await ask(await tlsThrough(uplink), { path: '/odd' });
+      assert.equal(odd.statusCode, 502);
+      assert.deepEqual(reasons(), ['response-unreadable']);
+      uplink.close();
+    });
+
+    it('does not hold up events', async () => {
+      const { uplink } = uplinkFor();
+      const tls = await tlsThrough(uplink);
+      tls.write('GET /events HTTP/1.1\r\nHost: api.example\r\n\r\n');
+      let got = '';
+      for await (const chunk of tls) {
+        got += String(chunk);
+        if (got.includes('data: 1')) break;
+      }
+      uplink.close();
+    });
+
+    it('is in chunked bodies, wherever they are cut', async () => {
+      const { uplink } = uplinkFor();
+      const tls = await tlsThrough(uplink);
+      tls.write('POST / HTTP/1.1\r\nHost: api.example\r\nTransfer-Encoding: chunked\r\n');
+      tls.write('Connection: close\r\n\r\n');
+      for (const part of ['a <BOXLITE_', 'SECRET:k', 'ey> b']) {
+        tls.write(`${part.length.toString(16)}\r\n${part}\r\n`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      tls.write('0\r\n\r\n');
+      await text(tls);
+      assert.equal(seen.at(-1)?.body, `a ${VALUE} b`);
+      uplink.close();
+    });
+
+    it('goes to nobody whose certificate does not say that they are the host', async () => {
+      const { uplink, refused } = uplinkFor();
+      await lookup(uplink, 'api.example');
+      const before = seen.length;
+      await assert.rejects(tlsThrough(uplink, { port: 4433 }));
+      assert.equal(refused[0]?.reason, 'certificate-invalid');
+      assert.equal(seen.length, before);
+      uplink.close();
+    });
+
+    it('goes to no host behind another', async () => {
+      const { uplink, reasons } = uplinkFor();
+      const answer = await ask(await tlsThrough(uplink), {
+        host: 'other.example',
+        headers: { authorization: PLACEHOLDER },
+      });
+      assert.equal(answer.statusCode, 403);
+      assert.deepEqual(reasons(), ['name-mismatch']);
+      uplink.close();
+    });
+
+    it('is refused where it has no business', async () => {
+      const { uplink, refused } = uplinkFor();
+      const before = seen.length;
+      const inHeader = await ask(await tlsThrough(uplink), {
+        headers: { x: '<BOXLITE_SECRET:other>' },
+      });
+      assert.equal(inHeader.statusCode, 403);
+      const inBody = await ask(await tlsThrough(uplink), {
+        method: 'POST',
+        body: 'x <BOXLITE_SECRET:other> y',
+      });
+      assert.equal(inBody.statusCode, 403);
+      assert.equal(seen.length, before);
+      assert.deepEqual(
+        refused.map(({ reason, name }) => [reason, name]),
+        Array(2).fill(['secret-not-allowed', 'api.example']),
+      );
+      assert.ok(!JSON.stringify(refused).includes('other-value'));
+      uplink.close();
+    });
+
+    it('leaves the TLS of other hosts alone', async () => {
+      const { uplink } = uplinkFor();
+      await lookup(uplink, 'other.example');
+      const socket = await connectThrough(uplink, { address: servers.one, port: 443 });
+      const tls = connectTls({ socket, servername: 'other.example' });
+      await once(tls, 'secureConnect');
+      await ask(tls, { host: 'other.example', headers: { authorization: PLACEHOLDER } });
+      assert.ok(seen.at(-1)?.headers.includes(PLACEHOLDER));
+      uplink.close();
+    });
+
+    it('is in the upgrade to a WebSocket, which ends before it comes back', async () => {
+      const { uplink, reasons } = uplinkFor();
+      const tls = await tlsThrough(uplink);
+      tls.write(
+        `GET /ws HTTP/1.1\r\nHost: api.example\r\nAuthorization: ${PLACEHOLDER}\r\nUpgrade: websocket\r\n` +
+          'Connection: Upgrade\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n',
+      );
+      const [head] = await once(tls, 'data');
+      assert.match(String(head), /^HTTP\/1.1 101 /);
+      assert.ok(seen.at(-1)?.headers.includes(VALUE));
+      assert.ok(!seen.at(-1)?.headers.includes('permessage-deflate'));
+      tls.write('hello');
+      assert.equal(String((await once(tls, 'data'))[0]), 'hello');
+      tls.on('error', () => undefined);
+      let rest = '';
+      tls.on('data', (bytes) => {
+        rest += String(bytes);
+      });
+      tls.write('leak');
+      await once(tls, 'close');
+      assert.ok(!rest.includes('7f3a'), rest);
+      assert.deepEqual(reasons(), ['secret-not-allowed']);
+      uplink.close();
+    });
+  });
+
+  describe('a secret over HTTP/2', () => {
+    async function session(uplink: PolicyUplink): Promise<ClientHttp2Session> {
+      const tls = await tlsThrough(uplink, { port: 8443, protocols: ['h2'] });
+      assert.equal(tls.alpnProtocol, 'h2');
+      return connectHttp2('https://api.example', { createConnection: () => tls });
+    }
+
+    it('is in what its host gets, and in nothing that the box gets', async () => {
+      const { uplink, reasons } = uplinkFor();
+      const client = await session(uplink);
+      const results = await Promise.all(
+        Array.from({ length: 10 }, async (_, i) => {
+          const stream = client.request({
+            ':method': 'POST',
+            ':path': `/${i}`,
+            authorization: `Bearer ${PLACEHOLDER}`,
+            'content-type': 'text/plain',
+          });
+          stream.end(`${i} ${PLACEHOLDER}`);
+          const heard = once(stream, 'response');
+          const trailed = once(stream, 'trailers');
+          const body = await text(stream);
+          return { body, headers: (await heard)[0], trailers: (await trailed)[0] };
+        }),
+      );
+      for (const [i, { body, headers, trailers }] of results.entries()) {
+        assert.equal(body, `echo ${i} ${PLACEHOLDER} ${PLACEHOLDER}`);
+        assert.equal(headers['x-echo'], `Bearer ${PLACEHOLDER}`);
+        assert.equal(trailers['x-status'], PLACEHOLDER);
+      }
+      const last = seen.at(-1);
+      assert.ok(last?.headers.includes(`Bearer ${VALUE}`));
+      assert.ok(last?.body.includes(VALUE));
+      assert.deepEqual(reasons(), []);
+      client.close();
+      uplink.close();
+    });
+
+    it('goes to no host behind another', async () => {
+      const { uplink, reasons } = uplinkFor();
+      const client = await session(uplink);
+      const stream = client.request({ ':authority': 'other.example', authorization: PLACEHOLDER });
+      const [headers] = await once(stream, 'response');
+      assert.equal(headers[':status'], 403);
+      stream.resume();
+      assert.deepEqual(reasons(), ['name-mismatch']);
+      const foreign = client.request({ ':path': '/', x: '<BOXLITE_SECRET:other>' });
+      assert.equal((await once(foreign, 'response'))[0][':status'], 403);
+      foreign.resume();
+      assert.deepEqual(reasons(), ['name-mismatch', 'secret-not-allowed']);
+      client.close();
+      uplink.close();
+    });
+  });
+
+  describe('a secret over plain HTTP', () => {
+    const plain = async (uplink: PolicyUplink, host: string, headers: Record<string, string>) => {
+      const socket = await connectThrough(uplink, { address: servers.one, port: 80 });
+      return ask(socket, { host, headers });
+    };
+
+    it('goes to what its name was resolved to', async () => {
+      const { uplink } = uplinkFor();
+      await lookup(uplink, 'api.example');
+      const answer = await plain(uplink, 'api.example', { authorization: PLACEHOLDER });
+      assert.ok(seen.at(-1)?.headers.includes(VALUE));
+      assert.equal(answer.headers['x-echo'], PLACEHOLDER);
+      uplink.close();
+    });
+
+    it('goes to nobody else who is called by its name', async () => {
+      const { uplink, reasons } = uplinkFor();
+      const before = seen.length;
+      const answer = await plain(uplink, 'api.example', { authorization: PLACEHOLDER });
+      assert.equal(answer.statusCode, 403);
+      const other = await plain(uplink, 'other.example', { authorization: PLACEHOLDER });
+      assert.equal(other.statusCode, 403);
+      assert.equal(seen.length, before);
+      assert.deepEqual(reasons(), ['secret-not-allowed', 'secret-not-allowed']);
+      uplink.close();
+    });
+  });
+
+  it('a secret does not go by UDP', async () => {
+    const { uplink, reasons } = uplinkFor();
+    await lookup(uplink, 'api.example');
+    const to = { address: servers.one, port: 443 };
+    await assert.rejects(datagramThrough(uplink, to, Buffer.from('x')), /prohibited/);
+    assert.deepEqual(reasons(), ['udp-not-allowed']);
+    uplink.close();
+  });
+
+  it('the authority makes certificates that others can read', () => {
+    const certificate = new X509Certificate(authority.pem);
+    assert.ok(certificate.ca);
+    assert.ok(certificate.verify(certificate.publicKey));
+  });
+}
