@@ -36,6 +36,7 @@ export type { ImageInfo } from './spec/image-info.ts';
 export { ImageRegistry } from './spec/image-registry.ts';
 export type { BoxInfo, EngineReport, LogEntry, PublishedPort } from './spec/info.ts';
 export type { BoxMetrics, RuntimeMetrics } from './spec/metrics.ts';
+export type { NetworkEvent, NetworkRefusal } from './spec/network-event.ts';
 export type { EngineName, Kernel, KernelFlavor } from './spec/parts.ts';
 export type { ResourceLimitsOptions } from './spec/resource-limits.ts';
 export { SecurityOptions, SecurityOptionsBuilder } from './spec/security.ts';

@@ -3,6 +3,7 @@ import type { CommandSpec } from '../spec/command.ts';
 import { environment } from './environment.ts';
 import type { ExecRequest } from './execution.ts';
 import type { ImageDefaults } from './lite-box.ts';
+import { secretEnvironment } from './secret-environment.ts';
 
 /** The size of a terminal nobody has said the size of. */
 const DEFAULT_TERMINAL = { rows: 24, cols: 80 } as const;
@@ -15,7 +16,10 @@ export function execRequest(
 ): ExecRequest {
   return {
     argv: asked.argv,
-    env: environment([image?.env ?? [], spec.env, asked.env], { hostname, tty: asked.tty }),
+    env: environment([image?.env ?? [], secretEnvironment(spec), spec.env, asked.env], {
+      hostname,
+      tty: asked.tty,
+    }),
     cwd: asked.workingDir ?? spec.workingDir ?? image?.workingDir ?? '/',
     user: asked.user ?? spec.user ?? image?.user ?? '',
     tty: asked.tty ? (asked.ttySize ?? DEFAULT_TERMINAL) : null,

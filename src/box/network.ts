@@ -1,7 +1,15 @@
 import type { PortName, PortSpec } from '../spec/box-options.ts';
 import type { PortMapping } from '../spec/box-spec.ts';
-import { parsePort, parsePortName, parseSignalOptions } from '../spec/call-options.ts';
+import {
+  parseAllowNet,
+  parseEventsOptions,
+  parsePort,
+  parsePortName,
+  parseSignalOptions,
+} from '../spec/call-options.ts';
 import type { PublishedPort } from '../spec/info.ts';
+import type { NetworkEvent } from '../spec/network-event.ts';
+import type { NetworkRule } from '../spec/network-rule.ts';
 import type { KeepAlive } from './output.ts';
 
 /** Who does it: the program that owns the box. */
@@ -9,6 +17,11 @@ export interface NetworkBackend extends KeepAlive {
   /** Listens on the host; the box is booted first if it is not running. */
   publish(port: PortMapping, signal?: AbortSignal): Promise<PublishedPort>;
   unpublish(port: PortName): Promise<void>;
+  setRules(rules: readonly NetworkRule[]): Promise<void>;
+  events(options: {
+    follow: boolean;
+    signal?: AbortSignal | undefined;
+  }): AsyncIterable<NetworkEvent>;
 }
 
 /** A box's network, as it can be changed while the box runs. */
@@ -39,5 +52,24 @@ export class BoxNetwork {
    */
   async unpublish(port: PortName): Promise<void> {
     await this.#backend.busy(this.#backend.unpublish(parsePortName(port)));
+  }
+
+  /**
+   * What the box may reach from now on and until it stops, in place of the `allowNet` of its options; none:
+   * everything. Connections that are open stay so.
+   * @throws BoxliteError `InvalidArgument`; `InvalidState` if the box does not run or its network is disabled.
+   */
+  async setRules(allowNet: readonly string[]): Promise<void> {
+    await this.#backend.busy(this.#backend.setRules(parseAllowNet(allowNet)));
+  }
+
+  /**
+   * What the network refused and why, as far as it is kept, the oldest first; then, unless `follow` is false, what it
+   * refuses until the box stops. Works whichever program runs the box.
+   * @throws BoxliteError `NotFound` if the box is gone; the signal's reason if it is aborted.
+   */
+  events(options: { follow?: boolean; signal?: AbortSignal } = {}): AsyncIterable<NetworkEvent> {
+    const { follow, signal } = parseEventsOptions(options);
+    return this.#backend.events({ follow, signal: signal ?? undefined });
   }
 }

@@ -16,6 +16,8 @@ export const boxOptions = {
   memory: { type: 'string', short: 'm' },
   'disk-size': { type: 'string' },
   engine: { type: 'string' },
+  network: { type: 'string' },
+  'allow-net': { type: 'string', multiple: true },
   rm: { type: 'boolean' },
 } as const;
 
@@ -31,6 +33,8 @@ export interface BoxValues {
   readonly memory?: string;
   readonly 'disk-size'?: string;
   readonly engine?: string;
+  readonly network?: string;
+  readonly 'allow-net'?: string[];
   readonly rm?: boolean;
 }
 
@@ -42,8 +46,16 @@ export function machineOptions(values: BoxValues, image: string): BoxOptions {
     memoryMib: wholeNumber(values.memory, 'memory'),
     diskSizeGb: wholeNumber(values['disk-size'], 'disk-size'),
     engine: values.engine as never,
+    network: networkOf(values),
     labels: pairs(values.label ?? []),
   };
+}
+
+/** Docker's `none` is our `disabled`. */
+function networkOf(values: BoxValues): NonNullable<BoxOptions['network']> {
+  const given = values.network ?? 'enabled';
+  const mode = (given === 'none' ? 'disabled' : given) as 'enabled';
+  return { mode, allowNet: values['allow-net'] ?? [] };
 }
 
 /** A box that outlives this program, with what every command in it gets. @throws UsageError */

@@ -7,19 +7,19 @@
 import { isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { messageOf } from '../base/errors.ts';
+import { messageOf, systemCode } from '../base/errors.ts';
 import type { SecretRule } from '../spec/box-spec.ts';
 import type { NetworkEvent, NetworkRefusal } from '../spec/network-event.ts';
 import type { NetworkRule } from '../spec/network-rule.ts';
-import { GATEWAY } from './addresses.ts';
+import { GATEWAY, HOST_ALIAS, HOST_ALIAS_NAME } from './addresses.ts';
 import { beginningOf } from './beginning.ts';
 import type { ClientHello } from './client-hello.ts';
 import type { Endpoint, GuestConnection, GuestFlow, Uplink } from './connection.ts';
-import { carryDatagrams } from './datagrams.ts';
-import { dial, refusalFor } from './dial.ts';
+import { dial } from './dial.ts';
 import { Resolver } from './dns/resolver.ts';
 import { serveDatagrams, serveStream } from './dns/service.ts';
 import type { Beginning } from './first-bytes.ts';
+import { destinationOf } from './fixed-rules.ts';
 import { Http1Gate } from './http/http1-gate.ts';
 import { serveHttp2 } from './http/http2-gate.ts';
 import type { HttpLeg } from './http/leg.ts';
@@ -28,6 +28,7 @@ import { type Denial, endpointText, NetworkPolicy, type Verdict } from './policy
 import { pump } from './pump.ts';
 import { Refusals } from './refusals.ts';
 import { isFor, Substitution } from './secrets/substitution.ts';
+import { refusalFor, SocketUplink } from './socket-uplink.ts';
 import type { CertificateAuthority } from './tls/authority.ts';
 import { openGuest, openServer } from './tls/intercept.ts';
 
@@ -60,6 +61,8 @@ export class PolicyUplink implements Uplink {
   readonly #pins = new NamePins();
   readonly #resolver: Resolver;
   readonly #http1 = new Http1Gate();
+  /** Carries what need not be looked into. */
+  readonly #sockets = new SocketUplink();
   readonly #closed = new AbortController();
   readonly #open = new Set<Duplex>();
   #policy: NetworkPolicy;
@@ -92,7 +95,12 @@ export class PolicyUplink implements Uplink {
       this.#refused('tcp', to, null, verdict);
       return connection.refuse('prohibited');
     }
-    void this.#connect(connection, verdict);
+    const destination = destinationOf(to.address);
+    if ('refuse' in destination) return connection.refuse(destination.refuse);
+    if (verdict.kind === 'address' && this.#secrets.length === 0) {
+      return this.#sockets.dial(connection, destination.dial);
+    }
+    void this.#connect(connection, verdict, destination.dial);
   }
 
   flow(flow: GuestFlow): void {
@@ -101,7 +109,10 @@ export class PolicyUplink implements Uplink {
     const names = this.#namesOf(to);
     const verdict = this.#policy.flow(to, names);
     const secret = names.find((name) => this.#hasSecrets(name, to.port));
-    if (verdict.kind !== 'denied' && secret === undefined) return carryDatagrams(flow);
+    const destination = destinationOf(to.address);
+    if (verdict.kind !== 'denied' && secret === undefined && 'dial' in destination) {
+      return this.#sockets.relay(flow, destination.dial);
+    }
     const message = `"${secret}" has a secret, which goes by TCP alone`;
     const denial = verdict.kind === 'denied' ? verdict : { reason: 'udp-not-allowed', message };
     this.#refused('udp', to, secret ?? null, denial as Denial);
@@ -113,17 +124,18 @@ export class PolicyUplink implements Uplink {
     this.#closed.abort();
     this.#resolver.close();
     this.#refusals.flush();
+    this.#sockets.close();
     for (const stream of this.#open) stream.destroy();
   }
 
-  async #connect(connection: GuestConnection, verdict: Verdict): Promise<void> {
+  async #connect(connection: GuestConnection, verdict: Verdict, address: string): Promise<void> {
     const { to } = connection;
     const signal = AbortSignal.any([connection.signal, this.#closed.signal]);
     let upstream: Socket;
     try {
-      upstream = await dial(to, signal);
+      upstream = await dial({ address, port: to.port }, signal);
     } catch (error) {
-      return connection.refuse(refusalFor(error));
+      return connection.refuse(refusalFor(systemCode(error) ?? undefined));
     }
     const guest = connection.accept();
     for (const stream of [guest, upstream]) {
@@ -132,7 +144,6 @@ export class PolicyUplink implements Uplink {
     }
     if (this.#closed.signal.aborted) return this.close();
     const joined = { to, verdict, guest, upstream };
-    if (verdict.kind === 'address' && this.#secrets.length === 0) return pump(guest, upstream);
     await this.#look(joined).catch(() => abandon(joined));
   }
 
@@ -261,7 +272,10 @@ export class PolicyUplink implements Uplink {
   }
 
   #namesOf({ address }: Endpoint): string[] {
-    return this.#pins.namesOf(address, performance.now());
+    const names = this.#pins.namesOf(address, performance.now());
+    // The box has this name in a file, and need not ask.
+    const alias = address === HOST_ALIAS.v4 || address === HOST_ALIAS.v6;
+    return alias ? [HOST_ALIAS_NAME, ...names] : names;
   }
 
   #refused(

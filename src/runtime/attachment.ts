@@ -6,6 +6,7 @@ import type { JsonObject } from '../portal/messages.ts';
 import type { PortName } from '../spec/box-options.ts';
 import type { PortMapping } from '../spec/box-spec.ts';
 import type { PublishedPort } from '../spec/info.ts';
+import { formatNetworkRule, type NetworkRule } from '../spec/network-rule.ts';
 import { socketPath } from './owner-address.ts';
 import { ownerServices } from './owner-server.ts';
 
@@ -55,6 +56,12 @@ export class Attachment implements Disposable {
   /** Asks the owner to stop listening for one. @throws BoxliteError what the owner answers */
   async unpublish(port: PortName): Promise<void> {
     await askOwner(this.#portal, { service: ownerServices.unpublish, port });
+  }
+
+  /** Asks the owner to change what the box may reach. @throws BoxliteError what the owner answers */
+  async setRules(rules: readonly NetworkRule[]): Promise<void> {
+    const allowNet = rules.map(formatNetworkRule);
+    await askOwner(this.#portal, { service: ownerServices.rules, allowNet });
   }
 
   /** Whether it keeps this program from ending. */

@@ -8,7 +8,7 @@ import { engines } from '../engine/engine.ts';
 import { requireMemory } from '../engine/kernel-needs.ts';
 import { UmlMailbox } from '../engine/uml/mailbox.ts';
 import type { ImageConfig } from '../image/config.ts';
-import { SocketUplink } from '../network/socket-uplink.ts';
+import type { Uplink } from '../network/connection.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
 import type { Kernel } from '../spec/parts.ts';
 import { nameFiles } from './box-names.ts';
@@ -35,6 +35,8 @@ export interface BootInput {
   readonly disk: () => Promise<AsyncDisposable & { readonly fd: number }>;
   /** What the program gave for volumes that are no host paths. */
   readonly providers: Providers;
+  /** Where an enabled network leads to. */
+  readonly uplink: Uplink;
   /** Told the VMM's pid as soon as it has one. */
   readonly onSpawned?: (pid: number) => Promise<void>;
 }
@@ -125,7 +127,8 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   const rootMs = clock();
 
   // The network comes up while the first command is on its way.
-  const network = spec.network.mode === 'enabled' ? openNetwork(vm) : null;
+  const enabled = spec.network.mode === 'enabled';
+  const network = enabled ? openNetwork(vm, input.uplink) : null;
   if (network !== null) kept.use(network);
   const timings = { imageMs, diskMs, agentMs, rootMs };
   return { vm, engine: ready, config, network, timings, resources: kept.move() };
@@ -137,10 +140,8 @@ function inPtraceMode(kernel: Kernel): Kernel {
 }
 
 /** A box whose network cannot be had does not go on without. */
-function openNetwork(vm: Vm): NetworkLink {
-  return new NetworkLink(vm.portal.channel, new SocketUplink(), (reason) =>
-    vm.portal.close(reason),
-  );
+function openNetwork(vm: Vm, uplink: Uplink): NetworkLink {
+  return new NetworkLink(vm.portal.channel, uplink, (reason) => vm.portal.close(reason));
 }
 
 /** Each call returns the milliseconds since the one before. */

@@ -9,12 +9,13 @@ import type { PortName } from '../spec/box-options.ts';
 import type { BoxSpec, PortMapping } from '../spec/box-spec.ts';
 import type { BoxInfo, PublishedPort } from '../spec/info.ts';
 import type { BoxMetrics } from '../spec/metrics.ts';
+import type { NetworkRule } from '../spec/network-rule.ts';
 import { type BoxOwner, type BoxRow, boxInfo } from '../store/box-row.ts';
 import { Attachment, stopThere } from './attachment.ts';
 import { BoxCounts } from './box-counts.ts';
 import { BoxMeter } from './box-meter.ts';
 import type { Home } from './home.ts';
-import { readLog } from './log-reader.ts';
+import { readLog, readNetworkLog } from './log-reader.ts';
 import type { OwnBox } from './own-box.ts';
 import type { Owner } from './owner.ts';
 import { recover } from './recover.ts';
@@ -149,6 +150,28 @@ export class BoxHandle implements BoxBackend {
 
   async unpublish(port: PortName): Promise<void> {
     await (await this.#whoRunsIt()).unpublish(port);
+  }
+
+  async setRules(rules: readonly NetworkRule[]): Promise<void> {
+    const own = await this.#owner.get(this.id.asStr());
+    if (own !== null) return own.setRules(rules);
+    const row = this.#look();
+    if (row === null) throw this.#gone();
+    const attachment =
+      row.owner === null ? null : (this.#attached() ?? (await this.#knock(row.owner)));
+    if (attachment === null) {
+      throw new BoxliteError('InvalidState', `The box ${this.id} does not run: start it first`);
+    }
+    await attachment.setRules(rules);
+  }
+
+  async *events(options: { follow: boolean; signal?: AbortSignal | undefined }) {
+    if (this.#look() === null) throw this.#gone();
+    await this.#own?.networkLogged();
+    yield* readNetworkLog(this.#home.boxDir(this.id.asStr()), {
+      goesOn: options.follow ? () => this.#isRun() : null,
+      signal: options.signal,
+    });
   }
 
   async busy<T>(work: Promise<T>): Promise<T> {

@@ -2,7 +2,8 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LogEntry } from '../spec/info.ts';
-import { logFiles } from './main-log.ts';
+import type { NetworkEvent } from '../spec/network-event.ts';
+import { type LogName, logFiles } from './main-log.ts';
 
 /** How often somebody who follows a log looks for more. */
 const POLL_MS = 100;
@@ -18,11 +19,24 @@ export interface ReadLogOptions {
 }
 
 /** Every line that is kept, the oldest first. @throws the signal's reason */
-export async function* readLog(
+export async function* readLog(boxDir: string, options: ReadLogOptions): AsyncGenerator<LogEntry> {
+  await using tail = new LogTail(boxDir, 'main', parseEntry);
+  yield* follow(tail, options);
+}
+
+/** Everything of a box's network that was refused and is kept, the oldest first. @throws the signal's reason */
+export async function* readNetworkLog(
   boxDir: string,
+  options: ReadLogOptions,
+): AsyncGenerator<NetworkEvent> {
+  await using tail = new LogTail(boxDir, 'network', parseEvent);
+  yield* follow(tail, options);
+}
+
+async function* follow<Entry>(
+  tail: LogTail<Entry>,
   { goesOn, signal }: ReadLogOptions,
-): AsyncGenerator<LogEntry> {
-  await using tail = new LogTail(boxDir);
+): AsyncGenerator<Entry> {
   for (;;) {
     signal?.throwIfAborted();
     // Asked before reading: a box has written everything when it says that it has stopped.
@@ -37,17 +51,19 @@ export async function* readLog(
 }
 
 /** A place in a log. A file stays open once it is, so that putting it aside or deleting it loses nothing. */
-class LogTail implements AsyncDisposable {
+class LogTail<Entry> implements AsyncDisposable {
+  readonly #parse: (text: string) => Entry | null;
   readonly #files: ReturnType<typeof logFiles>;
   #file: FileHandle | null = null;
   #rest: Uint8Array = new Uint8Array();
 
-  constructor(boxDir: string) {
-    this.#files = logFiles(boxDir);
+  constructor(boxDir: string, name: LogName, parse: (text: string) => Entry | null) {
+    this.#parse = parse;
+    this.#files = logFiles(boxDir, name);
   }
 
   /** From this place to the present end. */
-  async *entries(): AsyncGenerator<LogEntry> {
+  async *entries(): AsyncGenerator<Entry> {
     this.#file ??= await this.#oldest();
     while (this.#file !== null) {
       yield* this.#toEnd(this.#file);
@@ -82,7 +98,7 @@ class LogTail implements AsyncDisposable {
     return this.#oldest();
   }
 
-  async *#toEnd(file: FileHandle): AsyncGenerator<LogEntry> {
+  async *#toEnd(file: FileHandle): AsyncGenerator<Entry> {
     for (;;) {
       const { bytesRead, buffer } = await file.read(Buffer.alloc(READ_BYTES), 0, READ_BYTES);
       if (bytesRead === 0) return;
@@ -90,7 +106,7 @@ class LogTail implements AsyncDisposable {
       const end = bytes.lastIndexOf(NEWLINE) + 1;
       this.#rest = bytes.subarray(end);
       const lines = bytes.subarray(0, end).toString('utf8').split('\n');
-      yield* lines.map(parseEntry).filter((entry) => entry !== null);
+      yield* lines.map(this.#parse).filter((entry) => entry !== null);
     }
   }
 }
@@ -101,6 +117,16 @@ function parseEntry(text: string): LogEntry | null {
     const { time, source, line } = JSON.parse(text) as Record<string, unknown>;
     if (typeof line !== 'string' || !SOURCES.includes(String(source))) return null;
     return { time: new Date(String(time)), source: source as LogEntry['source'], line };
+  } catch {
+    return null;
+  }
+}
+
+/** The same of what the network refused. */
+function parseEvent(text: string): NetworkEvent | null {
+  try {
+    const { time, ...rest } = JSON.parse(text) as NetworkEvent;
+    return rest.kind === 'refused' ? { ...rest, time: new Date(time) } : null;
   } catch {
     return null;
   }

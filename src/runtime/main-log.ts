@@ -1,6 +1,7 @@
 /**
- * What a box's main command prints, on the host: a JSON object a line, in a file that is put aside when it has
- * grown, over the one put aside before. So a guest that prints for ever takes twice the bound at most.
+ * What a box's main command prints, or what its network refuses, on the host: a JSON object a line, in a file that is
+ * put aside when it has grown, over the one put aside before. So a guest that goes on for ever takes twice the bound
+ * at most.
  */
 import { type FileHandle, mkdir, open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -12,9 +13,15 @@ export const LOG_FILE_BYTES_MAX = 8 * 1024 * 1024;
 /** A line more than this must wait until those before it are written. */
 const PENDING_BYTES_MAX = 64 * 1024;
 
-/** Where the log of a box with this folder is. */
-export function logFiles(boxDir: string): { readonly current: string; readonly older: string } {
-  const current = join(boxDir, 'main.log');
+/** The logs that a box has. */
+export type LogName = 'main' | 'network';
+
+/** Where a log of a box with this folder is. */
+export function logFiles(
+  boxDir: string,
+  name: LogName = 'main',
+): { readonly current: string; readonly older: string } {
+  const current = join(boxDir, `${name}.log`);
   return { current, older: `${current}.1` };
 }
 
@@ -37,8 +44,12 @@ export class MainLog implements AsyncDisposable {
   }
 
   /** Goes on with the log of the box's earlier runs. */
-  static async open(boxDir: string, bytesMax = LOG_FILE_BYTES_MAX): Promise<MainLog> {
-    const files = logFiles(boxDir);
+  static async open(
+    boxDir: string,
+    bytesMax = LOG_FILE_BYTES_MAX,
+    name: LogName = 'main',
+  ): Promise<MainLog> {
+    const files = logFiles(boxDir, name);
     await mkdir(dirname(files.current), { recursive: true, mode: 0o700 });
     const log = new MainLog(files, bytesMax, await open(files.current, 'a', 0o600));
     log.#size = (await log.#file.stat()).size;
@@ -48,14 +59,24 @@ export class MainLog implements AsyncDisposable {
   }
 
   /** Resolves when there is room for another line. A line that cannot be written is lost. */
-  async append(source: LogEntry['source'], line: string): Promise<void> {
+  append(source: LogEntry['source'], line: string): Promise<void> {
+    return this.add({ time: new Date(), source, line });
+  }
+
+  /** The same for a line of any content. */
+  async add(entry: object): Promise<void> {
     if (this.#closed) return;
-    const bytes = Buffer.from(`${JSON.stringify({ time: new Date(), source, line })}\n`);
+    const bytes = Buffer.from(`${JSON.stringify(entry)}\n`);
     this.#pending.push(bytes);
     this.#pendingBytes += bytes.length;
     // A full disk must not stop the program whose output this is.
     this.#writing ??= this.#writePending().catch(() => undefined);
     if (this.#pendingBytes > PENDING_BYTES_MAX) await this.#writing;
+  }
+
+  /** Resolves when everything that was added so far can be read. */
+  async written(): Promise<void> {
+    await this.#writing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -8,13 +8,16 @@ import type { PortName } from '../spec/box-options.ts';
 import type { PortMapping } from '../spec/box-spec.ts';
 import { BoxStatus } from '../spec/box-status.ts';
 import type { PublishedPort } from '../spec/info.ts';
+import type { NetworkRule } from '../spec/network-rule.ts';
 import type { BoxClaim, BoxOwner, BoxRow } from '../store/box-row.ts';
 import { type Booted, boot } from './boot.ts';
+import { BoxUplink } from './box-uplink.ts';
 import { dialThrough } from './dial.ts';
 import type { Home } from './home.ts';
 import { exitReasonOf, MainCommand } from './main-command.ts';
 import { describeHolder } from './port-holder.ts';
 import type { RootImage } from './root-image.ts';
+import { openSecrets } from './secret-seal.ts';
 import type { Providers } from './volumes.ts';
 
 /** How long a box may take to clean up when nothing else is said. */
@@ -48,6 +51,7 @@ export class OwnBox {
   #claim: BoxClaim;
   readonly #ports: PublishedPorts;
   #booted: Booted | null = null;
+  #network: BoxUplink | null = null;
   #main: MainCommand | null = null;
   #stopping: Promise<void> | null = null;
   /** Those who want this program to go on while the box runs. */
@@ -73,16 +77,20 @@ export class OwnBox {
     const { boxes, metrics } = home.store;
     const started = performance.now();
     try {
+      const spec = openSecrets(home.directory, { ...row.spec, engine });
+      const network = new BoxUplink(spec, this.id, home.boxDir(this.id));
+      this.#network = network;
       // One that cannot be had is told before anything is made.
       for (const port of row.spec.ports) await this.#ports.publish(port);
       const booted = await boot(
         {
           host: home.host,
-          spec: { ...row.spec, engine },
+          spec,
           hostname: this.id.toLowerCase(),
           image: (stop) => this.#image(image, stop),
           disk: () => this.#openDisk(),
           providers,
+          uplink: network.uplink,
           onSpawned: (pid) => this.#spawned(pid),
         },
         signal,
@@ -100,6 +108,7 @@ export class OwnBox {
       await this.#startMain(booted);
     } catch (error) {
       await this.#ports[Symbol.asyncDispose]();
+      await this.#network?.[Symbol.asyncDispose]();
       metrics.count({ boxesFailedTotal: 1 });
       boxes.change(this.#claim, { vmm: null });
       boxes.release(this.#claim);
@@ -110,11 +119,25 @@ export class OwnBox {
 
   /** The wire to it. @throws BoxliteError `InvalidState` if it does not run. */
   connection(): Connection {
-    const booted = this.#booted;
-    if (booted === null || this.#stopping !== null) {
-      throw new BoxliteError('InvalidState', `The box ${this.id} does not run`);
+    const { vm, config } = this.#whileRunning();
+    return { channel: vm.portal.channel, image: config };
+  }
+
+  /**
+   * What the box may reach from now on, until it stops.
+   * @throws BoxliteError `InvalidState` if its network is disabled or it does not run.
+   */
+  setRules(rules: readonly NetworkRule[]): void {
+    const { network } = this.#whileRunning();
+    if (network === null || this.#network === null) {
+      throw new BoxliteError('InvalidState', `The network of the box ${this.id} is disabled`);
     }
-    return { channel: booted.vm.portal.channel, image: booted.config };
+    this.#network.setRules(rules);
+  }
+
+  /** Resolves when what the network refused so far can be read. */
+  async networkLogged(): Promise<void> {
+    await this.#network?.logged();
   }
 
   /** Listens for another port of it. @throws BoxliteError `Network`; `InvalidState` if it does not run */
@@ -154,6 +177,11 @@ export class OwnBox {
     if (on) this.#holders.add(who);
     else this.#holders.delete(who);
     this.#booted?.vm.process.keepAlive(this.#holders.size > 0);
+  }
+
+  #whileRunning(): Booted {
+    if (this.#booted !== null && this.#stopping === null) return this.#booted;
+    throw new BoxliteError('InvalidState', `The box ${this.id} does not run`);
   }
 
   async #running(booted: Booted): Promise<void> {
@@ -250,6 +278,7 @@ export class OwnBox {
     await booted.vm.shutDown(Math.max(left, Math.min(timeoutMs, CLEAN_TIMEOUT_MS)), reason);
     await booted.resources[Symbol.asyncDispose]();
     await this.#ports[Symbol.asyncDispose]();
+    await this.#network?.[Symbol.asyncDispose]();
     const result = (await this.#main?.ended) ?? null;
     this.#booted = null;
     const { owner, row } = this.#options;

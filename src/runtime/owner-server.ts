@@ -7,7 +7,7 @@ import { Channel } from '../portal/channel.ts';
 import { SocketLink } from '../portal/link.ts';
 import type { JsonObject } from '../portal/messages.ts';
 import type { PortalStream, StreamHandlers } from '../portal/stream.ts';
-import { parsePort, parsePortName } from '../spec/call-options.ts';
+import { parseAllowNet, parsePort, parsePortName } from '../spec/call-options.ts';
 import { bridge } from './bridge.ts';
 import type { OwnBox } from './own-box.ts';
 import { socketPath } from './owner-address.ts';
@@ -18,6 +18,7 @@ export const ownerServices = {
   stop: 'owner.stop',
   publish: 'owner.publish',
   unpublish: 'owner.unpublish',
+  rules: 'owner.rules',
 } as const;
 
 /** The boxes that an owner answers for. */
@@ -104,6 +105,9 @@ class Client {
     }
     if (service === ownerServices.publish) return this.#answer(stream, this.#publish(request));
     if (service === ownerServices.unpublish) return this.#answer(stream, this.#unpublish(request));
+    if (service === ownerServices.rules) {
+      return this.#answer(stream, this.#setRules(request['allowNet']));
+    }
     try {
       return bridge(this.#channel, stream, request, this.#attached().connection().channel);
     } catch (error) {
@@ -133,6 +137,11 @@ class Client {
 
   async #unpublish({ port }: JsonObject): Promise<JsonObject> {
     await this.#attached().unpublish(parsePortName(port));
+    return {};
+  }
+
+  async #setRules(allowNet: unknown): Promise<JsonObject> {
+    this.#attached().setRules(parseAllowNet(allowNet));
     return {};
   }
 

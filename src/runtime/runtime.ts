@@ -23,6 +23,7 @@ import { Host } from './host.ts';
 import { ImageStore } from './image-store.ts';
 import { Owner } from './owner.ts';
 import { rootImage } from './root-image.ts';
+import { sealSecrets } from './secret-seal.ts';
 
 let defaultRuntime: BoxliteRuntime | null = null;
 
@@ -103,7 +104,7 @@ export class BoxliteRuntime implements AsyncDisposable {
     const row = boxes.create({
       id: BoxIDMint.mint(),
       name: name === undefined ? null : parseBoxName(name),
-      spec,
+      spec: sealSecrets(this.#home.directory, spec),
       creator: await this.#home.me(),
     });
     const handle = new BoxHandle({ home: this.#home, owner: this.#owner, row });
@@ -242,7 +243,6 @@ function refuseUnsupported(spec: BoxSpec): void {
   const refused: [boolean, string][] = [
     [spec.secrets.length > 0, 'secrets'],
     [spec.security.chrootBase !== null, 'advanced.security.chrootBase'],
-    [spec.network.mode === 'enabled' && spec.network.allowNet.length > 0, 'network.allowNet'],
   ];
   for (const [wanted, what] of refused) {
     if (!wanted) continue;

@@ -6,6 +6,7 @@ import type { PortMapping } from './box-spec.ts';
 import { type BoxStatus, boxStatuses } from './box-status.ts';
 import { durationMs } from './duration.ts';
 import { user } from './guest-values.ts';
+import { type NetworkRule, networkRule } from './network-rule.ts';
 import { port, portName } from './parse-network.ts';
 import { flag, list, mistyped, oneOf, optional, type Read, shape, textRecord } from './reader.ts';
 import { diskSizeGb } from './size.ts';
@@ -32,6 +33,15 @@ export const parseStopOptions = outermost(shape({ timeoutMs: optional(durationMs
 export const parseLogsOptions = outermost(
   shape({ follow: optional(flag, false), ...signalFields }),
 );
+
+/** What `network.events` takes. */
+export const parseEventsOptions = outermost(
+  shape({ follow: optional(flag, true), ...signalFields }),
+);
+
+/** What `network.setRules` takes. */
+export const parseAllowNet: (allowNet: unknown) => readonly NetworkRule[] = (value) =>
+  list(networkRule)(value, 'allowNet');
 
 /** What `network.publish` takes. */
 export const parsePort: (port: unknown) => PortMapping = (value) => port(value, '');

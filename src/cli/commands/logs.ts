@@ -3,16 +3,18 @@ import { parseCommandLine } from '../arguments.ts';
 import { endWhenUnread, writeTo } from '../streams.ts';
 import { oneBox, requireBox } from '../targets.ts';
 
-export const logsUsage = `boxlite logs [-f] [-t] BOX
+export const logsUsage = `boxlite logs [-f] [-t] [--network] BOX
 
-Shows what a box's main command has printed.
+Shows what a box's main command has printed, or what its network refused.
 
   -f, --follow        go on until the box stops
-  -t, --timestamps    say when`;
+  -t, --timestamps    say when
+      --network       what the network refused, and why`;
 
 const options = {
   follow: { type: 'boolean', short: 'f' },
   timestamps: { type: 'boolean', short: 't' },
+  network: { type: 'boolean' },
 } as const;
 
 export async function logs(args: readonly string[]): Promise<number> {
@@ -21,9 +23,19 @@ export async function logs(args: readonly string[]): Promise<number> {
   endWhenUnread();
   await using runtime = new BoxliteRuntime();
   const box = await requireBox(runtime, name);
-  for await (const { time, source, line } of box.logs({ follow: values.follow === true })) {
-    const when = values.timestamps === true ? `${time.toISOString()} ` : '';
-    await writeTo(source === 'stdout' ? process.stdout : process.stderr, `${when}${line}\n`);
+  const follow = values.follow === true;
+  const at = (time: Date) => (values.timestamps === true ? `${time.toISOString()} ` : '');
+  if (values.network === true) {
+    for await (const { time, protocol, target, reason, message } of box.network.events({
+      follow,
+    })) {
+      const line = `${at(time)}${protocol} ${target} ${reason}: ${message}`;
+      await writeTo(process.stdout, `${line}\n`);
+    }
+    return 0;
+  }
+  for await (const { time, source, line } of box.logs({ follow })) {
+    await writeTo(source === 'stdout' ? process.stdout : process.stderr, `${at(time)}${line}\n`);
   }
   return 0;
 }

@@ -13,7 +13,7 @@ import {
   STATUS_CODES,
   request as send,
 } from 'node:http';
-import { pipeline, type Readable, type Writable } from 'node:stream';
+import { type Duplex, pipeline, type Readable, type Transform, type Writable } from 'node:stream';
 import { messageOf } from '../../base/errors.ts';
 import { requestHost } from '../http-host.ts';
 import type { Substitution } from '../secrets/substitution.ts';
