@@ -42,3 +42,4 @@ export type { ResourceLimitsOptions } from './spec/resource-limits.ts';
 export { SecurityOptions, SecurityOptionsBuilder } from './spec/security.ts';
 export type { ResourceLimits } from './spec/security-settings.ts';
 export type * from './spec/volume-provider.ts';
+export { MemoryVolume, type MemoryVolumeOptions } from './volume/memory-provider.ts';

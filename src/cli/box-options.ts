@@ -3,6 +3,7 @@ import { environmentVariable } from '../base/env.ts';
 import type { BoxliteRuntime, BoxOptions } from '../index.ts';
 import { environmentPairs, UsageError, wholeNumber } from './arguments.ts';
 import { shown } from './progress.ts';
+import { volumeFlag } from './volume-flag.ts';
 
 export const boxOptions = {
   env: { type: 'string', short: 'e', multiple: true },
@@ -11,6 +12,7 @@ export const boxOptions = {
   rootfs: { type: 'string' },
   name: { type: 'string' },
   label: { type: 'string', short: 'l', multiple: true },
+  volume: { type: 'string', short: 'v', multiple: true },
   entrypoint: { type: 'string' },
   cpus: { type: 'string' },
   memory: { type: 'string', short: 'm' },
@@ -28,6 +30,7 @@ export interface BoxValues {
   readonly user?: string;
   readonly rootfs?: string;
   readonly label?: string[];
+  readonly volume?: string[];
   readonly entrypoint?: string;
   readonly cpus?: string;
   readonly memory?: string;
@@ -48,6 +51,7 @@ export function machineOptions(values: BoxValues, image: string): BoxOptions {
     engine: values.engine as never,
     network: networkOf(values),
     labels: pairs(values.label ?? []),
+    volumes: (values.volume ?? []).map(volumeFlag),
   };
 }
 

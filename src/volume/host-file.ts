@@ -1,8 +1,9 @@
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
 import type { VolumeChanges, VolumeFile, VolumeStat } from '../spec/volume-provider.ts';
-import { type Descriptor, host } from './descriptor.ts';
+import type { Descriptor } from './descriptor.ts';
 import { VolumeError } from './errno.ts';
+import type { HostCalls } from './host-calls.ts';
 import { hostMode, volumeStat } from './host-stat.ts';
 import { hostTimes } from './host-times.ts';
 
@@ -13,13 +14,14 @@ const readAt = promisify(fs.read) as unknown as (
   length: number,
   position: number,
 ) => Promise<{ bytesRead: number }>;
-const writeAt = promisify(fs.write) as unknown as (
-  fd: number,
-  buffer: Uint8Array,
-  offset: number,
-  length: number,
-  position: number,
-) => Promise<{ bytesWritten: number }>;
+const flushAll = promisify(fs.fsync);
+const flushData = promisify(fs.fdatasync);
+
+/** What a file has to know of its share. */
+interface FileShare {
+  readonly device: bigint;
+  readonly host: HostCalls;
+}
 
 /** Bytes that are copied from file to file at a time. */
 const COPY_BYTES = 1024 * 1024;
@@ -27,14 +29,14 @@ const COPY_BYTES = 1024 * 1024;
 /** A file of the host that the box has open. */
 export class HostFile implements VolumeFile {
   readonly #descriptor: Descriptor;
-  readonly #shareDevice: bigint;
+  readonly #share: FileShare;
   /** What opening it has seen, for the first who asks. */
   #opened: VolumeStat | null;
 
-  constructor(descriptor: Descriptor, opened: fs.BigIntStats, shareDevice: bigint) {
+  constructor(descriptor: Descriptor, opened: fs.BigIntStats, share: FileShare) {
     this.#descriptor = descriptor;
-    this.#shareDevice = shareDevice;
-    this.#opened = volumeStat(opened, shareDevice);
+    this.#share = share;
+    this.#opened = volumeStat(opened, share.device);
   }
 
   read(length: number, position: number): Promise<Uint8Array> {
@@ -55,10 +57,9 @@ export class HostFile implements VolumeFile {
     return this.#descriptor.use(async (fd) => {
       let done = 0;
       while (done < bytes.length) {
-        const left = bytes.length - done;
-        const { bytesWritten } = await writeAt(fd, bytes, done, left, position + done);
-        if (bytesWritten === 0) throw new VolumeError('EIO');
-        done += bytesWritten;
+        const written = await this.#share.host.write(fd, bytes, done, position + done);
+        if (written === 0) throw new VolumeError('EIO');
+        done += written;
       }
     });
   }
@@ -67,34 +68,35 @@ export class HostFile implements VolumeFile {
     const opened = this.#opened;
     this.#opened = null;
     if (opened !== null) return opened;
-    const stat = await this.#descriptor.use((fd) => host.fstat(fd, { bigint: true }));
-    return volumeStat(stat, this.#shareDevice);
+    const stat = await this.#descriptor.use((fd) => this.#share.host.fstat(fd));
+    return volumeStat(stat, this.#share.device);
   }
 
   async change(changes: VolumeChanges): Promise<void> {
     const { size, mode } = changes;
     this.#opened = null;
     await this.#descriptor.use(async (fd) => {
-      if (size !== undefined) await host.ftruncate(fd, size);
-      if (mode !== undefined) await host.fchmod(fd, hostMode('file', mode));
-      const times = await hostTimes(changes, () => host.fstat(fd, { bigint: true }));
-      if (times !== null) await host.futimes(fd, times.atime, times.mtime);
+      if (size !== undefined) await this.#share.host.ftruncate(fd, size);
+      if (mode !== undefined) await this.#share.host.fchmod(fd, hostMode('file', mode));
+      const times = await hostTimes(changes, () => this.#share.host.fstat(fd));
+      if (times !== null) await this.#share.host.futimes(fd, times.atime, times.mtime);
     });
   }
 
   sync(dataOnly: boolean): Promise<void> {
-    return this.#descriptor.use((fd) => (dataOnly ? host.fdatasync(fd) : host.fsync(fd)));
+    return this.#descriptor.use((fd) => (dataOnly ? flushData(fd) : flushAll(fd)));
   }
 
   async copy(position: number, target: VolumeFile, at: number, length: number): Promise<number> {
     let copied = 0;
-    while (copied < length) {
-      const piece = await this.read(Math.min(COPY_BYTES, length - copied), position + copied);
-      if (piece.length === 0) break;
+    for (;;) {
+      const asked = Math.min(COPY_BYTES, length - copied);
+      const piece = await this.read(asked, position + copied);
       await target.write?.(piece, at + copied);
       copied += piece.length;
+      // The end, which the copy itself may have moved away.
+      if (piece.length < asked || copied === length) return copied;
     }
-    return copied;
   }
 
   close(): Promise<void> {

@@ -21,9 +21,10 @@ import type {
   VolumeRenameFlags,
   VolumeStat,
 } from '../spec/volume-provider.ts';
-import { Descriptor, host, O_PATH, O_SAFE } from './descriptor.ts';
+import { Descriptor, O_PATH, O_SAFE } from './descriptor.ts';
 import { VolumeError } from './errno.ts';
 import { isName } from './fuse-request.ts';
+import type { HostCalls } from './host-calls.ts';
 import { HostFile } from './host-file.ts';
 import { hostMode, identityOf, typeOf, volumeStat } from './host-stat.ts';
 import { hostTimes } from './host-times.ts';
@@ -43,12 +44,14 @@ interface Place {
 export class Share {
   /** The device of the share's own directory. */
   readonly device: bigint;
+  readonly host: HostCalls;
   readonly #nodes = new Map<string, HostNode>();
   /** The one used last is the last. */
   readonly #open = new Map<HostNode, Descriptor>();
 
-  constructor(device: bigint) {
+  constructor(device: bigint, host: HostCalls) {
     this.device = device;
+    this.host = host;
   }
 
   /** The node of a file that has just been seen at a place. */
@@ -105,6 +108,7 @@ export class Share {
 /** See the top of this file. */
 export class HostNode implements VolumeNode {
   readonly identity: string;
+  readonly #host: HostCalls;
   readonly #share: Share;
   readonly #isDirectory: boolean;
   /** The newest one is the last. None: it is the top of the share, or it has no name any more. */
@@ -116,6 +120,7 @@ export class HostNode implements VolumeNode {
 
   constructor(share: Share, identity: string, isDirectory: boolean) {
     this.#share = share;
+    this.#host = share.host;
     this.identity = identity;
     this.#isDirectory = isDirectory;
   }
@@ -160,7 +165,7 @@ export class HostNode implements VolumeNode {
     if (mode !== undefined) await this.#chmod(mode);
     const times = await hostTimes(changes, () => this.#hostStat());
     if (times === null) return;
-    await this.#atPlace((path) => host.lutimes(path, times.atime, times.mtime));
+    await this.#atPlace((path) => this.#host.lutimes(path, times.atime, times.mtime));
   }
 
   // Directories.
@@ -175,27 +180,26 @@ export class HostNode implements VolumeNode {
   }
 
   async list(): Promise<readonly VolumeEntry[]> {
-    const options = { encoding: 'buffer', withFileTypes: true } as const;
-    const entries = await this.#inDirectory((path) => host.readdir(path, options));
+    const entries = await this.#inDirectory((path) => this.#host.readdir(path));
     return entries.map((entry) => ({ name: entry.name, type: typeOf(entry) }));
   }
 
   create(name: Buffer, flags: VolumeCreateFlags): Promise<VolumeFound & { file: VolumeFile }> {
     return this.#within(name, async (path) => {
-      const [descriptor, isNew] = await openOrMake(path, flags);
+      const [descriptor, isNew] = await openOrMake(this.#host, path, flags);
       try {
         const stat = await descriptor.use(async (fd) => {
-          const seen = await host.fstat(fd, { bigint: true });
+          const seen = await this.#host.fstat(fd);
           if (!seen.isFile()) throw new VolumeError('EEXIST');
           const mode = hostMode('file', flags.mode);
           // The umask of this program is none of the box's.
           const toChange = isNew && (Number(seen.mode) & 0o7777) !== mode;
-          if (toChange) await host.fchmod(fd, mode);
-          if (!isNew && flags.truncate) await host.ftruncate(fd, 0);
+          if (toChange) await this.#host.fchmod(fd, mode);
+          if (!isNew && flags.truncate) await this.#host.ftruncate(fd, 0);
           const changed = toChange || (!isNew && flags.truncate);
-          return changed ? host.fstat(fd, { bigint: true }) : seen;
+          return changed ? this.#host.fstat(fd) : seen;
         });
-        const file = new HostFile(descriptor, stat, this.#share.device);
+        const file = new HostFile(descriptor, stat, this.#share);
         return { ...this.#share.found(stat, { parent: this, name }), file };
       } catch (error) {
         await descriptor.close();
@@ -207,7 +211,7 @@ export class HostNode implements VolumeNode {
   makeDirectory(name: Buffer, mode: number): Promise<VolumeFound> {
     return this.#within(name, async (path) => {
       const wanted = hostMode('directory', mode);
-      await host.mkdir(path, { mode: wanted });
+      await this.#host.mkdir(path, wanted);
       const made = await this.#find(path, name);
       if (made.stat.mode === wanted) return made;
       await made.node.change({ mode: wanted });
@@ -217,7 +221,7 @@ export class HostNode implements VolumeNode {
 
   makeSymlink(name: Buffer, target: Buffer): Promise<VolumeFound> {
     return this.#within(name, async (path) => {
-      await host.symlink(target, path);
+      await this.#host.symlink(target, path);
       return this.#find(path, name);
     });
   }
@@ -225,17 +229,17 @@ export class HostNode implements VolumeNode {
   link(name: Buffer, node: VolumeNode): Promise<VolumeFound> {
     if (!(node instanceof HostNode) || node.#share !== this.#share) throw new VolumeError('EXDEV');
     return this.#within(name, async (path) => {
-      await node.#atPlace((source) => host.link(source, path));
+      await node.#atPlace((source) => this.#host.link(source, path));
       return this.#find(path, name);
     });
   }
 
   unlink(name: Buffer): Promise<void> {
-    return this.#within(name, (path) => host.unlink(path));
+    return this.#within(name, (path) => this.#host.unlink(path));
   }
 
   removeDirectory(name: Buffer): Promise<void> {
-    return this.#within(name, (path) => host.rmdir(path));
+    return this.#within(name, (path) => this.#host.rmdir(path));
   }
 
   rename(
@@ -252,9 +256,9 @@ export class HostNode implements VolumeNode {
     return this.#within(name, (from) =>
       target.#within(targetName, async (to) => {
         // The guest's kernel lets nobody in the box come between; on the host somebody may.
-        if (noReplace && (await exists(to))) throw new VolumeError('EEXIST');
-        const moved = this.#share.known(identityOf(await host.lstat(from, { bigint: true })));
-        await host.rename(from, to);
+        if (noReplace && (await exists(this.#host, to))) throw new VolumeError('EEXIST');
+        const moved = this.#share.known(identityOf(await this.#host.lstat(from)));
+        await this.#host.rename(from, to);
         moved?.isAt({ parent: target, name: targetName });
       }),
     );
@@ -274,20 +278,20 @@ export class HostNode implements VolumeNode {
   }
 
   readlink(): Promise<Buffer> {
-    return this.#atPlace((path) => host.readlink(path, { encoding: 'buffer' }));
+    return this.#atPlace((path) => this.#host.readlink(path));
   }
 
   // How files are reached.
 
   async #find(path: Buffer, name: Buffer): Promise<VolumeFound & { node: HostNode }> {
-    return this.#share.found(await host.lstat(path, { bigint: true }), { parent: this, name });
+    return this.#share.found(await this.#host.lstat(path), { parent: this, name });
   }
 
   async #hostStat(): Promise<BigIntStats> {
     // A directory that is open tells of itself even when it has no name any more.
     const descriptor = this.#top ?? this.#share.opened(this);
-    if (descriptor !== undefined) return descriptor.use((fd) => host.fstat(fd, { bigint: true }));
-    return this.#atPlace(async (path) => this.#verified(await host.lstat(path, { bigint: true })));
+    if (descriptor !== undefined) return descriptor.use((fd) => this.#host.fstat(fd));
+    return this.#atPlace(async (path) => this.#verified(await this.#host.lstat(path)));
   }
 
   /** @throws VolumeError `ESTALE` if it is another file by now */
@@ -302,10 +306,10 @@ export class HostNode implements VolumeNode {
     if (this.#isDirectory) throw new VolumeError('EISDIR');
     if (!this.#named && !this.identity.endsWith(':file')) throw new VolumeError('EACCES');
     return this.#atPlace(async (path) => {
-      const descriptor = await Descriptor.open(path, access | O_SAFE);
+      const descriptor = await Descriptor.open(this.#host, path, access | O_SAFE);
       try {
-        const stat = await descriptor.use((fd) => host.fstat(fd, { bigint: true }));
-        return new HostFile(descriptor, this.#verified(stat), this.#share.device);
+        const stat = await descriptor.use((fd) => this.#host.fstat(fd));
+        return new HostFile(descriptor, this.#verified(stat), this.#share);
       } catch (error) {
         await descriptor.close();
         throw error;
@@ -317,13 +321,13 @@ export class HostNode implements VolumeNode {
   async #chmod(mode: number): Promise<void> {
     const change = (descriptor: Descriptor) =>
       descriptor.use(async (fd) => {
-        const type = typeOf(this.#verified(await host.fstat(fd, { bigint: true })));
+        const type = typeOf(this.#verified(await this.#host.fstat(fd)));
         if (type === 'symlink') throw new VolumeError('EOPNOTSUPP');
-        await host.chmod(`/proc/self/fd/${fd}`, hostMode(type, mode));
+        await this.#host.chmod(`/proc/self/fd/${fd}`, hostMode(type, mode));
       });
     if (this.#top !== null) return change(this.#top);
     await this.#atPlace(async (path) => {
-      const descriptor = await Descriptor.open(path, O_PATH | constants.O_NOFOLLOW);
+      const descriptor = await Descriptor.open(this.#host, path, O_PATH | constants.O_NOFOLLOW);
       await change(descriptor).finally(() => descriptor.close());
     });
   }
@@ -347,9 +351,9 @@ export class HostNode implements VolumeNode {
   async #reopen(): Promise<Descriptor> {
     return this.#atPlace(async (path) => {
       const flags = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-      const descriptor = await Descriptor.open(path, flags);
+      const descriptor = await Descriptor.open(this.#host, path, flags);
       try {
-        this.#verified(await descriptor.use((fd) => host.fstat(fd, { bigint: true })));
+        this.#verified(await descriptor.use((fd) => this.#host.fstat(fd)));
       } catch (error) {
         await descriptor.close();
         throw error;
@@ -393,24 +397,25 @@ function accessFlags({ read, write }: VolumeOpenFlags): number {
 
 /** Opens a file, made if it is not there; and whether it was made. */
 async function openOrMake(
+  host: HostCalls,
   path: Buffer,
   flags: VolumeCreateFlags,
 ): Promise<[Descriptor, isNew: boolean]> {
   const access = accessFlags(flags) | O_SAFE;
   const make = access | constants.O_CREAT | constants.O_EXCL;
   try {
-    return [await Descriptor.open(path, make, hostMode('file', flags.mode)), true];
+    return [await Descriptor.open(host, path, make, hostMode('file', flags.mode)), true];
   } catch (error) {
     if ((error as { code?: unknown }).code !== 'EEXIST' || flags.exclusive) throw error;
-    const there = await host.lstat(path, { bigint: true });
+    const there = await host.lstat(path);
     if (!there.isFile()) throw error;
-    return [await Descriptor.open(path, access), false];
+    return [await Descriptor.open(host, path, access), false];
   }
 }
 
-async function exists(path: Buffer): Promise<boolean> {
+async function exists(host: HostCalls, path: Buffer): Promise<boolean> {
   try {
-    await host.lstat(path, { bigint: true });
+    await host.lstat(path);
     return true;
   } catch (error) {
     if ((error as { code?: unknown }).code === 'ENOENT') return false;

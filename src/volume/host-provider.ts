@@ -1,9 +1,10 @@
 import { constants } from 'node:fs';
-import { realpath } from 'node:fs/promises';
+import { lstat, realpath } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { VolumeFound, VolumeProvider, VolumeSpace } from '../spec/volume-provider.ts';
-import { Descriptor, host, O_PATH } from './descriptor.ts';
+import { Descriptor, O_PATH } from './descriptor.ts';
 import { VolumeError } from './errno.ts';
+import { hostCallsFor } from './host-calls.ts';
 import { HostNode, Share } from './host-node.ts';
 import { volumeStat } from './host-stat.ts';
 
@@ -20,18 +21,18 @@ export class HostVolume implements VolumeProvider {
   /** @throws the host's error if it cannot be opened; VolumeError `EINVAL` if it is neither file nor directory */
   async root(): Promise<VolumeFound> {
     const path = await realpath(this.#path);
-    const stat = await host.lstat(path, { bigint: true });
+    const stat = await lstat(path);
     if (stat.isDirectory()) return this.#open(path);
     if (!stat.isFile()) throw new VolumeError('EINVAL');
     const { node: parent } = await this.#open(dirname(path));
-    const { device } = this.#requireShare();
     const node = HostNode.named(this.#requireShare(), parent, Buffer.from(basename(path)));
-    return { node, stat: volumeStat(stat, device) };
+    return { node, stat: await node.stat() };
   }
 
   async space(): Promise<VolumeSpace> {
     const top = this.#top;
     if (top === null) throw new VolumeError('EBADF');
+    const { host } = this.#requireShare();
     const found = await top.use((fd) => host.statfs(`/proc/self/fd/${fd}/.`));
     return {
       blockSize: found.bsize,
@@ -52,10 +53,15 @@ export class HostVolume implements VolumeProvider {
 
   async #open(path: string): Promise<VolumeFound & { node: HostNode }> {
     await this.close();
-    const top = await Descriptor.open(path, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-    const stat = await top.use((fd) => host.fstat(fd, { bigint: true }));
+    const host = await hostCallsFor(path);
+    const top = await Descriptor.open(
+      host,
+      path,
+      O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW,
+    );
+    const stat = await top.use((fd) => host.fstat(fd));
     this.#top = top;
-    this.#share = new Share(stat.dev);
+    this.#share = new Share(stat.dev, host);
     const node = HostNode.top(this.#share, stat, top);
     return { node, stat: volumeStat(stat, stat.dev) };
   }

@@ -13,7 +13,13 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { BoxCommand, BoxliteError, type LiteBox } from '../../src/index.ts';
+import {
+  BoxCommand,
+  BoxliteError,
+  type LiteBox,
+  MemoryVolume,
+  type VolumeNode,
+} from '../../src/index.ts';
 import { folders, forEachEngine, shell, TestRuntime } from './fixture.ts';
 
 /** What a script says, which must have ended well. */
@@ -116,6 +122,53 @@ forEachEngine((engine) => {
       const { stdout } = await shell(box, 'cat /data/out; cat /data/../secret; ls -a /data/..');
       assert.doesNotMatch(stdout, /secret/);
     });
+  });
+
+  it('a program shares memory, and files it makes up', async () => {
+    await using owner = new TestRuntime(engine);
+    const memory = new MemoryVolume();
+    memory.writeFile('/in/put', 'hello');
+    const greeting: VolumeNode = {
+      stat: async () => ({ type: 'file', mode: 0o444, size: 6 }),
+      open: async () => ({
+        read: async (length, position) =>
+          Buffer.from('hello\n').subarray(position, position + length),
+        close: async () => undefined,
+      }),
+    };
+    const top: VolumeNode = {
+      stat: async () => ({ type: 'directory', mode: 0o755 }),
+      lookup: async (name) => (name.equals(Buffer.from('greeting')) ? found(greeting) : null),
+      list: async () => [{ name: Buffer.from('greeting'), type: 'file' }],
+    };
+    const found = async (node: VolumeNode) => ({ node, stat: await node.stat() });
+    const volumes = [
+      { guestPath: '/memory', provider: memory },
+      { guestPath: '/hello', provider: { root: () => found(top) } },
+    ];
+    await using box = await owner.makeBox({ volumes, user: '12:34' });
+    const script = `ls /hello; cat /hello/greeting; tr a-z A-Z < /memory/in/put > /memory/output
+      stat -c '%u:%g' /memory/output /memory/in; echo x > /hello/new`;
+    const { stdout } = await shell(box, script);
+    assert.equal(stdout, 'greeting\nhello\n12:34\n12:34\n');
+    assert.equal(memory.readFile('/output').toString(), 'HELLO');
+    await assert.rejects(owner.makeBox({ volumes, detach: true }), (error) =>
+      BoxliteError.is(error, 'InvalidArgument'),
+    );
+  });
+
+  it('can be stopped and started with files open', async () => {
+    await using owner = new TestRuntime(engine);
+    const share = join(owner.homeDir, 'share');
+    mkdirSync(share);
+    await using box = await owner.makeBox({
+      autoRemove: false,
+      volumes: [{ hostPath: share, guestPath: '/data' }],
+    });
+    await shell(box, 'echo kept > /data/file; sleep 1000 < /data/file > /data/log 2>&1 &');
+    await box.stop();
+    assert.deepEqual(readdirSync(share).toSorted(), ['file', 'log']);
+    assert.equal((await shell(box, 'cat /data/file')).stdout, 'kept\n');
   });
 
   it('a box whose volume cannot be opened does not boot', async () => {

@@ -11,6 +11,8 @@ runs that and ends with it; without one it waits for "boxlite exec".
   -w, --workdir DIR       commands start in this directory
   -u, --user USER         name, uid, uid:gid or name:group
   -l, --label NAME=VALUE  a note to find the box by
+  -v, --volume HOST:GUEST[:ro]
+                          share a directory or file of the host
       --rootfs PATH       use a directory as the root file system, in place of an image
       --entrypoint NAME   run this program, with the command as its arguments
       --name NAME         name the box
