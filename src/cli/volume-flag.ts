@@ -1,4 +1,3 @@
-// pure
 /** `-v HOST:GUEST[:OPTIONS]`, as Docker has it. */
 import type { VolumeSpec } from '../index.ts';
 import { UsageError } from './arguments.ts';
