@@ -1,4 +1,8 @@
 /*
+ * The agent is in the root group; the container's init and each command have one of their own inside of the container's:
+ * so the agent gets its share of the processor whatever the container does, and each command its own whatever another one
+ * does. A fork bomb takes neither the last process number, nor the time to end it.
+ *
  * Making a group costs several system calls, of 50 to 100 us each in a UML guest, so groups are kept: the next command
  * takes the oldest one in which nothing runs any more.
  */
@@ -24,6 +28,8 @@
 
 static int container = -1;
 static unsigned made;
+/* How many processes and threads a command may have. */
+static char command_limit[32];
 /* Those that no command has, the oldest first. */
 static struct cgroup *idle;
 static struct cgroup **idle_end = &idle;
@@ -38,32 +44,45 @@ static int write_file(int directory, const char *name, const char *text)
     return written < 0 ? -1 : 0;
 }
 
-/*
- * The agent's share of the processor and of process numbers is its own, whatever a fork bomb does. A kernel without one
- * of these controllers does without it.
- */
+/* A kernel without one of these controllers does without it. */
+static void control_inside(int directory)
+{
+    if (write_file(directory, "cgroup.subtree_control", "+cpu +pids") == 0)
+        return;
+    write_file(directory, "cgroup.subtree_control", "+cpu");
+    write_file(directory, "cgroup.subtree_control", "+pids");
+}
+
+/* Of what the kernel can have, the agent keeps what is left, and a command leaves some to the others. */
 static void limit_container(void)
 {
     struct sysinfo memory;
     char text[32];
-    write_file(AT_FDCWD, ROOT "/cgroup.subtree_control", "+pids");
-    write_file(AT_FDCWD, ROOT "/cgroup.subtree_control", "+cpu");
     if (sysinfo(&memory) != 0)
         return;
     unsigned long long threads = (unsigned long long)memory.totalram * memory.mem_unit / THREAD_BYTES;
-    snprintf(text, sizeof text, "%llu", threads * 3 / 4);
+    snprintf(text, sizeof text, "%llu", threads * 5 / 8);
+    snprintf(command_limit, sizeof command_limit, "%llu", threads / 2);
     write_file(container, "pids.max", text);
 }
 
 int cgroup_prepare(char *message, size_t size)
 {
     if (mount("cgroup", ROOT, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0 || mkdir(CONTAINER, 0755) != 0 ||
-        (container = open(CONTAINER, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
+        mkdir(CGROUP_INIT, 0755) != 0 || (container = open(CONTAINER, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
         snprintf(message, size, "cannot make a control group: %s", strerror(errno));
         return -1;
     }
+    int root = open(ROOT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    control_inside(root);
+    close(root);
     limit_container();
     return container;
+}
+
+void cgroup_begin(void)
+{
+    control_inside(container);
 }
 
 static int is_empty(const struct cgroup *cgroup)
@@ -89,6 +108,7 @@ static struct cgroup *make(void)
         cgroup->directory >= 0 ? openat(cgroup->directory, "cgroup.events", O_RDONLY | O_CLOEXEC) : -1;
     if (cgroup->events >= 0) {
         made++;
+        write_file(cgroup->directory, "pids.max", command_limit);
         return cgroup;
     }
     if (cgroup->directory >= 0)

@@ -15,6 +15,11 @@ struct cgroup {
 /* Makes the container's group. Its descriptor, or -1 with `message` saying why. */
 int cgroup_prepare(char *message, size_t size);
 
+/* Where the container's init goes: a group with groups inside has no processes of its own. */
+#define CGROUP_INIT "/cgroup/box/init"
+/* The init has gone there. */
+void cgroup_begin(void);
+
 /* An empty group for a command. NULL if there is no memory for one. */
 struct cgroup *cgroup_take(void);
 /* The command is over. What still runs in the group keeps it from being taken. */

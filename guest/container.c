@@ -113,6 +113,7 @@ int container_start(const struct json *files, char *message, size_t size)
     else
         result = wait_for_init(ends[0], message, size);
     close(ends[0]);
+    cgroup_begin();
     if (result == 0 && setns(container.init, CLONE_NEWPID) != 0) {
         snprintf(message, size, "cannot use the container's processes: %s", strerror(errno));
         return -1;

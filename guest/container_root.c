@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "file_worker.h"
 
 /* From linux/mount.h, which a C library of its own does not bring. */
@@ -257,6 +258,8 @@ _Noreturn void root_init(int pipe)
 {
     if (unshare(CLONE_NEWCGROUP) != 0)
         fail(pipe, "make a namespace");
+    /* The namespace begins where it was made, and the init's own place is inside. */
+    write_text(CGROUP_INIT "/cgroup.procs", "0");
     setsid();
     prctl(PR_SET_NAME, "init", 0, 0, 0);
     enter_root(pipe);

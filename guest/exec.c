@@ -28,6 +28,7 @@
 #include "clone.h"
 #include "container.h"
 #include "file_worker.h"
+#include "oom.h"
 #include "power.h"
 #include "process.h"
 #include "user.h"
@@ -324,12 +325,21 @@ static void window_grew(struct stream *stream)
 
 /* --- Messages ---------------------------------------------------------------------------------------------------- */
 
+/* Also for a shell, which says so of what it ran. */
+static int ran_out_of_memory(const struct exec *exec)
+{
+    int status = exec->status;
+    int was_killed = WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 128 + SIGKILL;
+    return was_killed && !exec->killed && oom_killed(exec->pid);
+}
+
 static void send_exit(struct exec *exec)
 {
     int signaled = WIFSIGNALED(exec->status);
     uint8_t flags = is_over(exec) ? FLAG_FINAL : 0;
-    wire_send_json(&agent.wire, FRAME_CONTROL, exec->main.id, flags, "{\"exit\":{\"%s\":%d}}",
-                   signaled ? "signal" : "code", signaled ? WTERMSIG(exec->status) : WEXITSTATUS(exec->status));
+    wire_send_json(&agent.wire, FRAME_CONTROL, exec->main.id, flags, "{\"exit\":{\"%s\":%d},\"oom\":%s}",
+                   signaled ? "signal" : "code", signaled ? WTERMSIG(exec->status) : WEXITSTATUS(exec->status),
+                   ran_out_of_memory(exec) ? "true" : "false");
 }
 
 static void resize(struct exec *exec, const struct json *size)

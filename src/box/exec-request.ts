@@ -14,13 +14,16 @@ export function execRequest(
   { spec, hostname }: { readonly spec: BoxSpec; readonly hostname: string },
   image: ImageDefaults | null,
 ): ExecRequest {
+  const own = asked.workingDir ?? spec.workingDir;
   return {
     argv: asked.argv,
     env: environment([image?.env ?? [], secretEnvironment(spec), spec.env, asked.env], {
       hostname,
       tty: asked.tty,
     }),
-    cwd: asked.workingDir ?? spec.workingDir ?? image?.workingDir ?? '/',
+    cwd: own ?? image?.workingDir ?? '/',
+    // What an image names need not be in it; what a caller names is his to have.
+    makeCwd: own === null,
     user: asked.user ?? spec.user ?? image?.user ?? '',
     tty: asked.tty ? (asked.ttySize ?? DEFAULT_TERMINAL) : null,
     timeoutMs: asked.timeoutMs,

@@ -13,12 +13,15 @@ export class ExecResult {
   readonly timedOut: boolean;
   /** From asking for it to its end, in milliseconds. */
   readonly durationMs: number;
+  /** Whether it, or what it ran, was killed because the box had no memory left. */
+  readonly outOfMemory: boolean;
 
-  constructor(exitCode: number, timedOut: boolean, durationMs: number) {
+  constructor(exitCode: number, timedOut: boolean, durationMs: number, outOfMemory = false) {
     this.exitCode = exitCode;
     this.signal = exitCode < 0 ? signalName(-exitCode) : null;
     this.timedOut = timedOut;
     this.durationMs = durationMs;
+    this.outOfMemory = outOfMemory;
   }
 
   /** Whether the exit code was 0. */

@@ -20,6 +20,8 @@ export interface ExecRequest {
   /** `NAME=value` each. */
   readonly env: readonly string[];
   readonly cwd: string;
+  /** Whether the directory is made if it is missing. */
+  readonly makeCwd: boolean;
   /** Empty for root. */
   readonly user: string;
   readonly tty: { readonly rows: number; readonly cols: number } | null;
@@ -239,7 +241,9 @@ export class Execution implements AsyncDisposable {
     this.#finish();
     if (this.#abortReason !== null) return this.#result.reject(this.#abortReason.reason as Error);
     const duration = performance.now() - this.#started;
-    this.#result.resolve(new ExecResult(exitCode, this.#timedOut, duration));
+    this.#result.resolve(
+      new ExecResult(exitCode, this.#timedOut, duration, message['oom'] === true),
+    );
   }
 
   #closed(failure: BoxliteError | null): void {

@@ -99,9 +99,9 @@ export function stopSignalNumber(text: string | null): number {
 }
 
 /** Why a box has stopped whose main command ended like this. */
-export function exitReasonOf({ exitCode, signal }: ExecResult): string {
-  if (exitCode >= 0) return `exit code ${exitCode}`;
-  return `signal ${signal ?? -exitCode}`;
+export function exitReasonOf({ exitCode, signal, outOfMemory }: ExecResult): string {
+  const end = exitCode >= 0 ? `exit code ${exitCode}` : `signal ${signal ?? -exitCode}`;
+  return outOfMemory ? `${end}, out of memory (see memoryMib)` : end;
 }
 
 async function record(execution: Execution, log: MainLog): Promise<ExecResult | null> {
