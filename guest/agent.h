@@ -40,6 +40,7 @@ void reject(uint32_t stream, const char *code, const char *message);
 void boot_open(uint32_t id, const struct json *request);
 void shutdown_open(uint32_t id);
 void exec_open(uint32_t id, const struct json *request);
+void clock_open(uint32_t id, const struct json *request);
 void files_open(uint32_t id, const struct json *request);
 void dial_open(uint32_t id, const struct json *request);
 void net_open(uint32_t id, const struct json *request);

@@ -11,10 +11,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent.h"
+#include "clock.h"
 #include "container.h"
 #include "power.h"
 #include "process.h"
@@ -112,13 +112,6 @@ static void add_entropy(const char *hex)
     close(fd);
 }
 
-static void set_clock(int64_t milliseconds)
-{
-    struct timespec now = {.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000};
-    if (milliseconds > 0)
-        clock_settime(CLOCK_REALTIME, &now);
-}
-
 static void bring_loopback_up(void)
 {
     struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
@@ -148,7 +141,7 @@ void boot_open(uint32_t id, const struct json *request)
         reject(id, "container", no_container);
         return;
     }
-    set_clock(json_number(request, "time", 0));
+    clock_set(json_number(request, "time", 0));
     add_entropy(json_text(request, "seed", ""));
     if (mount_root(image, disk, message, sizeof message) != 0) {
         reject(id, "mount", message);

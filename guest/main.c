@@ -112,6 +112,8 @@ static const char *open_arrived(uint32_t id, const struct json *request)
         net_open(id, request);
     else if (strcmp(service, "dial") == 0)
         dial_open(id, request);
+    else if (strcmp(service, "clock") == 0)
+        clock_open(id, request);
     else if (strcmp(service, "boot") == 0)
         boot_open(id, request);
     else if (strcmp(service, "shutdown") == 0)

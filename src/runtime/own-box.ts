@@ -13,6 +13,7 @@ import type { BoxClaim, BoxOwner, BoxRow } from '../store/box-row.ts';
 import { type Booted, boot } from './boot.ts';
 import { BoxUplink } from './box-uplink.ts';
 import { dialThrough } from './dial.ts';
+import { GuestClock } from './guest-clock.ts';
 import type { Home } from './home.ts';
 import { exitReasonOf, MainCommand } from './main-command.ts';
 import { describeHolder } from './port-holder.ts';
@@ -52,6 +53,7 @@ export class OwnBox {
   readonly #ports: PublishedPorts;
   #booted: Booted | null = null;
   #network: BoxUplink | null = null;
+  #clock: GuestClock | null = null;
   #main: MainCommand | null = null;
   #stopping: Promise<void> | null = null;
   /** Those who want this program to go on while the box runs. */
@@ -120,6 +122,7 @@ export class OwnBox {
   /** The wire to it. @throws BoxliteError `InvalidState` if it does not run. */
   connection(): Connection {
     const { vm, config } = this.#whileRunning();
+    this.#clock?.check();
     return { channel: vm.portal.channel, image: config };
   }
 
@@ -201,6 +204,10 @@ export class OwnBox {
     }
     this.#booted = booted;
     this.#ports.open(dialThrough(booted.vm.portal.channel));
+    this.#clock = new GuestClock((time) => {
+      // A box that does not hear of it is lost, which is seen elsewhere.
+      booted.vm.portal.ask({ service: 'clock', time }).catch(() => undefined);
+    });
     booted.vm.process.keepAlive(this.#holders.size > 0);
     void booted.vm.lost.then((reason) => {
       this.#stopping ??= this.#stop(0, reason.message);
@@ -266,6 +273,7 @@ export class OwnBox {
   async #stop(timeoutMs: number, why: string): Promise<void> {
     const booted = this.#booted;
     if (booted === null) return;
+    this.#clock?.[Symbol.dispose]();
     const { boxes } = this.#options.home.store;
     const { Running, Stopping, Stopped } = BoxStatus;
     this.holdFor(this, true);
