@@ -49,7 +49,7 @@ forEachEngine((engine) => {
       // What a root file system lacks and a box needs is made.
       const { stdout } = await run('/busybox ls /; echo text > /folder/new; echo other > /data');
       assert.deepEqual(stdout.trim().split('\n').sort(), [
-        ...['busybox', 'data', 'dev', 'folder', 'link', 'private', 'proc', 'sys'],
+        ...['busybox', 'data', 'dev', 'etc', 'folder', 'link', 'private', 'proc', 'sys'],
       ]);
       assert.equal((await run('/busybox cat /data /folder/new')).stdout, 'other\ntext\n');
       assert.equal(existsSync(join(rootfsPath, 'folder/new')), false);
