@@ -3,29 +3,18 @@
  * and is used inside of an open directory; what is entered must be a directory, not a link to one, also if the
  * archive made that link itself. Nothing is changed in place: a file gets its name when it is whole.
  */
-import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import {
-  type FileHandle,
-  link,
-  lstat,
-  lutimes,
-  mkdir,
-  open,
-  rename,
-  symlink,
-  unlink,
-} from 'node:fs/promises';
+import { link, lstat, lutimes, mkdir, rename, symlink, unlink } from 'node:fs/promises';
 import { BoxliteError, systemCode } from '../../base/errors.ts';
 import type { ArchiveEntry, ArchiveRecord } from './archive.ts';
 import type { HostDirectory } from './host-directory.ts';
+import { HostFile, PERMISSIONS, temporaryName, timeOf } from './host-file.ts';
 
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
-/** What no archive of a box can give a file of the host: set-id and sticky bits. */
-const PERMISSIONS = 0o777;
-const TIME_SECONDS_MAX = 8.64e12;
 /** Memory for the paths of files with further names. */
 const LINK_BYTES_MAX = 64 * 1024 * 1024;
+/** Files in the making at once: enough to keep the threads busy that Node has for files. */
+const FILES_MAX = 16;
+/** Content that waits to be written. */
+const WAITING_BYTES_MAX = 4 * 1024 * 1024;
 
 /** How an archive is unpacked. */
 export interface HostWriterOptions {
@@ -43,20 +32,13 @@ interface Level {
   readonly entry: ArchiveEntry | null;
 }
 
-/** A file that is being written, under a name it does not keep. */
-interface OpenFile {
-  readonly handle: FileHandle;
-  readonly temporary: Buffer;
-  readonly entry: ArchiveEntry;
-  readonly name: Buffer;
-  position: number;
-  endsInHole: boolean;
-}
-
 export class HostWriter implements AsyncDisposable {
   readonly #options: HostWriterOptions;
   readonly #levels: Level[];
-  #file: OpenFile | null = null;
+  /** The one whose content comes. */
+  #file: HostFile | null = null;
+  /** Those whose content has come, the oldest first. */
+  readonly #finishing: HostFile[] = [];
   /** Entries at the top that have come. */
   #tops = 0;
   readonly #linked: Buffer[][] = [];
@@ -73,28 +55,28 @@ export class HostWriter implements AsyncDisposable {
   async apply(record: ArchiveRecord): Promise<void> {
     switch (record.kind) {
       case 'bytes':
-        return this.#write(record.bytes);
+        this.#file?.write(record.bytes);
+        return this.#drain(FILES_MAX);
       case 'hole':
-        return this.#skip(record.length);
+        this.#file?.skip(record.length);
+        return this.#drain(FILES_MAX);
       case 'up':
-        await this.#finishFile();
+        await this.#finishAll();
         return this.#leave();
       case 'end':
-        return this.#finishFile();
+        return this.#finishAll();
       default:
-        await this.#finishFile();
+        this.#finishFile();
         return this.#make(record);
     }
   }
 
   /** Removes what is half-made, and closes everything. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const file = this.#file;
+    const files = this.#finishing.splice(0);
+    if (this.#file !== null) files.push(this.#file);
     this.#file = null;
-    if (file !== null) {
-      await file.handle.close().catch(() => undefined);
-      await unlink(this.#at(file.temporary)).catch(() => undefined);
-    }
+    for (const file of files) await file.discard();
     for (const { directory } of this.#levels.splice(0)) await directory[Symbol.asyncDispose]();
   }
 
@@ -106,8 +88,10 @@ export class HostWriter implements AsyncDisposable {
     return this.#here.at(name);
   }
 
-  #make(entry: ArchiveEntry): Promise<void> {
+  async #make(entry: ArchiveEntry): Promise<void> {
     const name = this.#nameOf(entry);
+    // What has the same name comes after, whatever it is.
+    if (this.#finishing.some((file) => file.name.equals(name))) await this.#finishAll();
     this.#progress.current = name.toString('utf8');
     switch (entry.kind) {
       case 'directory':
@@ -159,42 +143,42 @@ export class HostWriter implements AsyncDisposable {
   }
 
   async #open(entry: ArchiveEntry, name: Buffer): Promise<void> {
-    await this.#requireFree(name);
-    const temporary = temporaryName();
-    const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
-    const handle = await open(this.#at(temporary), flags, 0o600);
-    this.#file = { handle, temporary, entry, name, position: 0, endsInHole: false };
     if (entry.link > 0) this.#rememberLink(name);
+    const free = () => this.#requireFree(name);
+    this.#file = new HostFile(this.#here, name, entry, free);
+    await this.#drain(FILES_MAX - 1);
   }
 
-  async #write(bytes: Uint8Array): Promise<void> {
-    const file = this.#file as OpenFile;
-    for (let done = 0; done < bytes.length; ) {
-      const rest = bytes.length - done;
-      const { bytesWritten } = await file.handle.write(bytes, done, rest, file.position);
-      done += bytesWritten;
-      file.position += bytesWritten;
-    }
-    file.endsInHole = false;
-  }
-
-  async #skip(length: number): Promise<void> {
-    const file = this.#file as OpenFile;
-    file.position += length;
-    file.endsInHole = true;
-  }
-
-  async #finishFile(): Promise<void> {
-    const file = this.#file;
-    if (file === null) return;
-    const { handle, entry, name, temporary } = file;
-    if (file.endsInHole) await handle.truncate(file.position);
-    await handle.chmod(entry.mode & PERMISSIONS);
-    const time = timeOf(entry);
-    if (time !== null) await handle.utimes(time, time);
-    await handle.close();
-    await this.#place(temporary, name);
+  #finishFile(): void {
+    if (this.#file === null) return;
+    this.#file.finish();
+    this.#finishing.push(this.#file);
     this.#file = null;
+  }
+
+  /** Waits until every file has its name. */
+  async #finishAll(): Promise<void> {
+    this.#finishFile();
+    await this.#drain(0);
+  }
+
+  /** Waits until at most so many files are being finished, and little enough content waits to be written. */
+  async #drain(files: number): Promise<void> {
+    while (this.#finishing.length > files || this.#waiting > WAITING_BYTES_MAX) {
+      const oldest = this.#finishing[0] ?? this.#file;
+      if (oldest === null) return;
+      try {
+        await oldest.done;
+      } catch (error) {
+        this.#progress.current = oldest.name.toString('utf8');
+        throw error;
+      }
+      this.#finishing.shift();
+    }
+  }
+
+  get #waiting(): number {
+    return this.#finishing.reduce((sum, file) => sum + file.waiting, this.#file?.waiting ?? 0);
   }
 
   async #symlink(entry: ArchiveEntry, name: Buffer): Promise<void> {
@@ -208,6 +192,8 @@ export class HostWriter implements AsyncDisposable {
 
   async #link(entry: ArchiveEntry, name: Buffer): Promise<void> {
     const path = this.#linked[entry.link - 1] as Buffer[];
+    // The file may be among those that have no name yet.
+    await this.#finishAll();
     await this.#requireFree(name);
     await using source = await this.#walkTo(path.slice(0, -1));
     const existing = source.at(path.at(-1) as Buffer);
@@ -263,15 +249,6 @@ export class HostWriter implements AsyncDisposable {
     }
     return at;
   }
-}
-
-function temporaryName(): Buffer {
-  return Buffer.from(`.boxlite-${randomBytes(6).toString('hex')}`);
-}
-
-/** Seconds, with what precision a double has; null for what no file system takes. */
-function timeOf({ seconds, nanoseconds }: ArchiveEntry): number | null {
-  return Math.abs(seconds) > TIME_SECONDS_MAX ? null : seconds + nanoseconds / 1e9;
 }
 
 function coded(code: string, cause?: unknown): Error {
