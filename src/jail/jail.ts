@@ -4,6 +4,9 @@ import type { ResourceLimits, SecuritySettings } from '../spec/security-settings
 /** nobody and nogroup: who a VMM is in its own eyes when nobody else was asked for. */
 const NOBODY = 65_534;
 
+/** What may be in the jail's /tmp, where UML keeps its pid. */
+const TEMPORARY_BYTES = 1024 * 1024;
+
 /** The wire is descriptor 3; what a plan inherits follows it. */
 const FIRST_DESCRIPTOR = 4;
 
@@ -96,7 +99,7 @@ function namespaces({ newPidNs, newNetNs, uid, gid }: SecuritySettings): string[
   ];
 }
 
-/** An empty root in memory, and in it what the plan names, read-only. */
+/** An empty root in memory, and in it what the plan names; nothing but the memory folders can be written to. */
 function ownRoot(plan: LaunchPlan, { opened }: JailInput): string[] {
   const first = FIRST_DESCRIPTOR + plan.descriptors.length;
   return [
@@ -111,17 +114,20 @@ function ownRoot(plan: LaunchPlan, { opened }: JailInput): string[] {
     '--dev',
     '/dev',
     ...plan.devices.flatMap((path) => ['--dev-bind', path, path]),
-    '--tmpfs',
-    '/tmp',
-    ...sharedMemory(plan.sharedMemoryBytes),
+    ...memoryFolder('/tmp', TEMPORARY_BYTES),
+    ...(plan.sharedMemoryBytes === 0 ? [] : memoryFolder('/dev/shm', plan.sharedMemoryBytes)),
+    '--remount-ro',
+    '/dev',
+    '--remount-ro',
+    '/',
   ];
 }
 
 /** The host's files as they are; its processes are still out of sight. */
 const hostRoot = ['--dev-bind', '/', '/', '--proc', '/proc'];
 
-function sharedMemory(bytes: number): string[] {
-  return bytes === 0 ? [] : ['--size', String(bytes), '--tmpfs', '/dev/shm'];
+function memoryFolder(path: string, bytes: number): string[] {
+  return ['--size', String(bytes), '--tmpfs', path];
 }
 
 /** The filter is the last descriptor. */

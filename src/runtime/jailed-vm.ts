@@ -16,12 +16,17 @@ const OTHERS_READ = 0o004;
 const ALL_READ = 0o444;
 const OTHERS_READ_WRITE = 0o006;
 
-/** What starting a jailed VM needs besides its plan. */
-export interface JailedVmOptions extends VmOptions {
+/** Who is to be locked in, and how. */
+export interface JailOptions {
   readonly programs: JailPrograms;
   readonly security: SecuritySettings;
   /** The box's id, or another name of who the VMM is for. */
   readonly boxId: string;
+}
+
+/** A plan with all that its jail needs open on the host until the VMM has been spawned. */
+export interface PreparedJail extends Disposable {
+  readonly plan: LaunchPlan;
 }
 
 /**
@@ -29,7 +34,16 @@ export interface JailedVmOptions extends VmOptions {
  * @throws BoxliteError `Engine`, also if the host does not allow the jail; `InvalidArgument` if UML is to run
  *   without one; the signal's reason.
  */
-export async function startJailed(plan: LaunchPlan, options: JailedVmOptions): Promise<Vm> {
+export async function startJailed(plan: LaunchPlan, options: JailOptions & VmOptions): Promise<Vm> {
+  using jail = prepareJail(plan, options);
+  return await startVm(jail.plan, options);
+}
+
+/**
+ * Opens and gives away what the VMM has to reach from its jail.
+ * @throws BoxliteError `InvalidArgument` if UML is to run without a jail; `Config`; `Storage`.
+ */
+export function prepareJail(plan: LaunchPlan, options: JailOptions): PreparedJail {
   const { programs, security, boxId } = options;
   requireBoundary(plan, security);
   using opened = new DisposableStack();
@@ -40,8 +54,9 @@ export async function startJailed(plan: LaunchPlan, options: JailedVmOptions): P
     ? opened.use(FilterFile.create(filterFor(plan.kind, guestArchitecture()), scratchDirectories))
     : null;
   const input = { security, programs, filter: filter?.descriptor ?? null, user, opened: files };
-  const environment = wholeEnvironment();
-  return await startVm(jailed(plan, { ...input, environment }), options);
+  const inside = jailed(plan, { ...input, environment: wholeEnvironment() });
+  const kept = opened.move();
+  return { plan: inside, [Symbol.dispose]: () => kept.dispose() };
 }
 
 /** For UML there is no other boundary than the jail. */

@@ -1,0 +1,336 @@
+/**
+ * A stand-in for a VMM that has been taken over is started as a VMM is, tries to get out, and tells what it got. Each
+ * attempt is made with every switch of the jail on, with each off alone, with each on alone, and without a jail: that
+ * it can succeed shows that its failure means something.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { programPath } from '../../src/base/env.ts';
+import { sharedLibraries } from '../../src/engine/libraries.ts';
+import { findProgram } from '../../src/engine/vmm.ts';
+import { SecurityOptions, type SecurityOptionsBuilder } from '../../src/index.ts';
+import { hostUserFor } from '../../src/jail/host-user.ts';
+import type { JailPrograms } from '../../src/jail/jail.ts';
+import { runCommand } from '../../src/process/run.ts';
+import { VmmProcess } from '../../src/process/vmm.ts';
+import { prepareJail } from '../../src/runtime/jailed-vm.ts';
+import type { LaunchPlan } from '../../src/spec/parts.ts';
+
+const SOURCE = fileURLToPath(new URL('programs/breakout.c', import.meta.url));
+const MIB = 1024 * 1024;
+const SECRET = 'BOXLITE_TEST_SECRET';
+const ABSTRACT = `boxlite-test-${process.pid}`;
+const asRoot = process.getuid?.() === 0;
+
+/** What can be turned off alone, and how. */
+const switches = {
+  chroot: (b: SecurityOptionsBuilder, on: boolean) => b.chrootEnabled(on),
+  net: (b: SecurityOptionsBuilder, on: boolean) => b.newNetNs(on),
+  pid: (b: SecurityOptionsBuilder, on: boolean) => b.newPidNs(on),
+  seccomp: (b: SecurityOptionsBuilder, on: boolean) => b.seccompEnabled(on),
+  environment: (b: SecurityOptionsBuilder, on: boolean) => b.sanitizeEnv(on),
+  limits: (b: SecurityOptionsBuilder, on: boolean) => b.resourceLimits(on ? LIMITS : {}),
+};
+type Switch = keyof typeof switches;
+const allSwitches = Object.keys(switches) as Switch[];
+
+const LIMITS = {
+  maxOpenFiles: 256,
+  maxProcesses: 16,
+  maxMemory: 512 * MIB,
+  maxFileSize: MIB,
+};
+
+/** A number in /proc/sys/kernel; one that is not there forbids. */
+function hostSetting(name: string): number {
+  const path = `/proc/sys/kernel/${name}`;
+  return existsSync(path) ? Number(readFileSync(path, 'utf8')) : 1;
+}
+
+/**
+ * What stops an attempt, each by itself. `user`: that the jail drops to a user without privileges in a user
+ * namespace, which is so as long as there is a jailer.
+ */
+const stoppedBy: Readonly<Record<string, readonly (Switch | 'user')[]>> = {
+  environment: ['environment'],
+  file: ['chroot'],
+  directory: ['chroot'],
+  disk: ['chroot', 'user'],
+  socket: ['chroot', 'seccomp'],
+  sysfs: ['chroot'],
+  sysctl: ['user'],
+  loopback: ['net', 'seccomp'],
+  abstract: ['net', 'seccomp'],
+  'see-process': ['pid'],
+  signal: ['pid', 'user'],
+  trace: ['pid', 'seccomp', 'user'],
+  'many-descriptors': ['limits'],
+  'many-processes': ['limits'],
+  'much-memory': ['limits'],
+  'fill-root': ['chroot', 'limits', 'user'],
+  'fill-dev': ['chroot', 'limits', 'user'],
+  'fill-tmp': ['chroot', 'limits'],
+  'fill-shm': ['chroot', 'limits'],
+  // Not every kernel has modules.
+  ...(existsSync('/proc/modules') ? { modules: ['seccomp', 'user'] as const } : {}),
+  keyctl: ['seccomp'],
+  bpf: ['seccomp'],
+  'io-uring': ['seccomp'],
+  userfaultfd: ['seccomp'],
+  // What an ordinary user may do of this is up to the host.
+  perf: ['seccomp', ...(hostSetting('perf_event_paranoid') > 1 ? (['user'] as const) : [])],
+  reboot: ['seccomp', 'user'],
+  mount: ['seccomp', 'user'],
+  unshare: ['seccomp'],
+};
+const attempts = Object.keys(stoppedBy);
+
+let folder: string;
+let servers: Server[];
+let port: number;
+let victim: ReturnType<typeof spawn>;
+let programs: JailPrograms;
+let libraries: readonly string[];
+
+async function listening(where: string | number): Promise<Server> {
+  const server = createServer((socket) => socket.destroy());
+  const ready = Promise.withResolvers<void>();
+  server.once('error', ready.reject);
+  if (typeof where === 'string') server.listen(where, ready.resolve);
+  else server.listen(where, '127.0.0.1', ready.resolve);
+  await ready.promise;
+  return server;
+}
+
+async function program(name: string): Promise<string> {
+  const path = await findProgram(name, programPath());
+  assert.ok(path !== null, name);
+  return path;
+}
+
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'escape-'));
+  // Nothing but the jail is to keep the stand-in out.
+  chmodSync(folder, 0o755);
+  execFileSync('gcc', [
+    ...['-std=c11', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror', '-static'],
+    ...['-o', join(folder, 'breakout'), SOURCE],
+  ]);
+  writeFileSync(join(folder, 'file'), 'of the host');
+  writeFileSync(join(folder, 'disk'), "another box's", { mode: 0o600 });
+  writeFileSync(join(folder, 'own-disk'), '', { mode: 0o600 });
+  if (asRoot) {
+    const { uid, gid } = hostUserFor('another', SecurityOptions.enabled());
+    chownSync(join(folder, 'disk'), uid, gid);
+  }
+  const tcp = await listening(0);
+  port = (tcp.address() as AddressInfo).port;
+  servers = [tcp, await listening(join(folder, 'socket')), await listening(`\0${ABSTRACT}`)];
+  chmodSync(join(folder, 'socket'), 0o777);
+  victim = spawn('sleep', ['600'], { stdio: 'ignore' });
+  programs = {
+    bubblewrap: await program('bwrap'),
+    prlimit: await program('prlimit'),
+    setpriv: await program('setpriv'),
+  };
+  libraries = [programs.prlimit, ...(await sharedLibraries(programs.prlimit, runCommand))];
+  process.env[SECRET] = 'do not tell';
+});
+
+after(() => {
+  delete process.env[SECRET];
+  victim.kill('SIGKILL');
+  for (const server of servers) server.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function breakoutPlan(disk: number): LaunchPlan {
+  const at = (name: string) => join(folder, name);
+  return {
+    // The list that has the most in it, and lets it have processes.
+    kind: 'uml-seccomp',
+    executable: '/box/breakout',
+    args: [
+      ...[at('file'), at('disk'), at('socket'), String(port), ABSTRACT],
+      ...[String(victim.pid), SECRET, '/dev/shm'],
+    ],
+    env: {},
+    files: [{ hostPath: at('breakout'), inside: '/box/breakout' }],
+    libraries,
+    devices: [],
+    sharedMemoryBytes: 64 * MIB,
+    descriptors: [disk],
+    shared: [],
+    user: null,
+  };
+}
+
+/** What it got: the error of each attempt, 0 where it succeeded. */
+async function breakout(security: SecurityOptions): Promise<Map<string, number>> {
+  const disk = openSync(join(folder, 'own-disk'), 'r+');
+  try {
+    using jail = prepareJail(breakoutPlan(disk), { programs, security, boxId: 'taken-over' });
+    const vmm = await VmmProcess.start(jail.plan);
+    try {
+      return await report(vmm);
+    } finally {
+      await vmm.kill();
+    }
+  } finally {
+    closeSync(disk);
+  }
+}
+
+async function report(vmm: VmmProcess): Promise<Map<string, number>> {
+  let text = '';
+  for await (const chunk of vmm.wire) {
+    text += chunk;
+    if (text.endsWith('done 0\n')) break;
+  }
+  assert.match(text, /done 0\n$/, `it ended early: ${vmm.consoleTail}`);
+  const lines = text.trim().split('\n');
+  return new Map(
+    lines.map((line) => {
+      const [name = '', error] = line.split(' ');
+      return [name, Number(error)];
+    }),
+  );
+}
+
+/** The options with just these switches on. */
+function options(on: readonly Switch[]): SecurityOptions {
+  let builder = SecurityOptions.builder();
+  for (const name of allSwitches) builder = switches[name](builder, on.includes(name));
+  return builder.build();
+}
+
+function expectStopped(got: ReadonlyMap<string, number>, on: readonly (Switch | 'user')[]): void {
+  const expected = attempts.filter((name) => stoppedBy[name]?.some((layer) => on.includes(layer)));
+  const stopped = attempts.filter((name) => got.get(name) !== 0);
+  const detail = attempts.map((name) => `${name}: ${got.get(name)}`).join('\n');
+  assert.deepEqual(stopped, expected, detail);
+}
+
+describe('a VMM that was taken over', { skip: process.platform !== 'linux' }, () => {
+  it('gets nothing', async () => {
+    const got = await breakout(options(allSwitches));
+    assert.deepEqual(
+      attempts.filter((name) => got.get(name) === 0),
+      [],
+    );
+  });
+
+  it('gets everything without the jailer, if root started it', { skip: !asRoot }, async () => {
+    const security = SecurityOptions.builder()
+      .jailerEnabled(false)
+      .allowUnjailed(true)
+      .sanitizeEnv(false)
+      .resourceLimits({})
+      .build();
+    expectStopped(await breakout(security), []);
+  });
+
+  it('is still no user of the host when every switch is off', { skip: !asRoot }, async () => {
+    expectStopped(await breakout(options([])), ['user']);
+  });
+
+  for (const name of allSwitches) {
+    it(`is stopped by "${name}" alone where that is what it is for`, {
+      skip: !asRoot,
+    }, async () => {
+      expectStopped(await breakout(options([name])), [name, 'user']);
+    });
+
+    it(`gets no more than "${name}" kept from it when that is off`, { skip: !asRoot }, async () => {
+      const others = allSwitches.filter((other) => other !== name);
+      expectStopped(await breakout(options(others)), [...others, 'user']);
+    });
+  }
+
+  it('has no descriptors but its console, its wire, its disks and its program', async () => {
+    const kept = openSync('/dev/null', 'r');
+    try {
+      const got = await breakout(options(allSwitches));
+      const open = [...got.keys()].flatMap((name) => /^descriptor-(\d+)$/.exec(name)?.[1] ?? []);
+      // As root its program comes by descriptor, too.
+      assert.deepEqual(open.map(Number), asRoot ? [0, 1, 2, 3, 4, 5] : [0, 1, 2, 3, 4]);
+    } finally {
+      closeSync(kept);
+    }
+  });
+
+  it('gets the variables on the list of what it may have', async () => {
+    const security = SecurityOptions.builder().allowEnv(SECRET).build();
+    assert.equal((await breakout(security)).get('environment'), 0);
+  });
+
+  it('is a user of its own when root started it', { skip: !asRoot }, async () => {
+    const disk = openSync(join(folder, 'own-disk'), 'r+');
+    try {
+      for (const [boxId, security] of [
+        ['one', SecurityOptions.enabled()],
+        ['two', SecurityOptions.standard()],
+        ['one', SecurityOptions.builder().uid(4242).gid(4343).build()],
+      ] as const) {
+        using jail = prepareJail(breakoutPlan(disk), { programs, security, boxId });
+        const vmm = await VmmProcess.start(jail.plan);
+        try {
+          await report(vmm);
+          const status = readFileSync(`/proc/${vmm.pid}/status`, 'utf8');
+          const { uid, gid } = hostUserFor(boxId, security);
+          assert.match(status, new RegExp(`^Uid:\t${uid}\t${uid}\t${uid}\t${uid}$`, 'm'));
+          assert.match(status, new RegExp(`^Gid:\t${gid}\t${gid}\t${gid}\t${gid}$`, 'm'));
+          assert.match(status, /^Groups:\t\s*$/m);
+        } finally {
+          await vmm.kill();
+        }
+      }
+    } finally {
+      closeSync(disk);
+    }
+  });
+});
+
+describe('user-mode Linux without a jail', () => {
+  it('is refused unless that is asked for by name', () => {
+    const disk = openSync(join(folder, 'own-disk'), 'r+');
+    try {
+      const security = SecurityOptions.disabled();
+      const start = () => prepareJail(breakoutPlan(disk), { programs, security, boxId: 'one' });
+      assert.throws(start, { kind: 'InvalidArgument', message: /allowUnjailed\(true\)/ });
+    } finally {
+      closeSync(disk);
+    }
+  });
+});
+
+describe('hostUserFor()', () => {
+  it('is somebody else for each box, and the same for a box each time', () => {
+    const users = Array.from({ length: 1000 }, (_, i) =>
+      hostUserFor(`box-${i}`, SecurityOptions.enabled()),
+    );
+    assert.equal(new Set(users.map(({ uid }) => uid)).size, users.length);
+    assert.deepEqual(hostUserFor('box-7', SecurityOptions.standard()), users[7]);
+  });
+
+  it('is whom the options name', () => {
+    const security = SecurityOptions.builder().uid(1).gid(2).build();
+    assert.deepEqual(hostUserFor('box', security), { uid: 1, gid: 2 });
+  });
+});
