@@ -1,6 +1,7 @@
 // pure
 /** Requests of the guest's kernel, or of whoever claims to be it: bytes in, checked values out. */
 
+import { type ErrorName, VolumeError } from './errno.ts';
 import {
   ATTRIBUTE_BYTES_MAX,
   ATTRIBUTE_NAME_BYTES_MAX,
@@ -118,6 +119,8 @@ export type FuseOperation =
       readonly targetPosition: number;
       readonly length: number;
     }
+  /** It is well-formed, and yet nothing that can be done. */
+  | { readonly op: 'refused'; readonly code: ErrorName }
   | { readonly op: 'unknown' };
 
 /** A node is known that many times less. */
@@ -163,9 +166,14 @@ export function decodeRequest(message: Uint8Array): FuseRequest {
   const header = { opcode, bytes, unique, node, uid, gid };
   const operation = decoders.get(opcode);
   if (operation === undefined) return { ...header, op: 'unknown' };
-  const request = { ...header, ...operation(reader, node) };
-  reader.end();
-  return request;
+  try {
+    const request = { ...header, ...operation(reader, node) };
+    reader.end();
+    return request;
+  } catch (error) {
+    if (error instanceof VolumeError) return { ...header, op: 'refused', code: error.code };
+    throw error;
+  }
 }
 
 type Decode = (reader: Reader, node: number) => FuseOperation;
@@ -440,7 +448,9 @@ class Reader {
 
   /** A name in a directory: one component, and no way up. */
   name(): Buffer {
-    const name = this.text(NAME_BYTES_MAX);
+    const name = this.text(PATH_BYTES_MAX);
+    // The kernel leaves it to us to say that.
+    if (name.length > NAME_BYTES_MAX) throw new VolumeError('ENAMETOOLONG');
     if (!isName(name)) throw breach(`the name ${JSON.stringify(name.toString('latin1'))}`);
     return name;
   }

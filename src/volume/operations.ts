@@ -152,6 +152,8 @@ export class Operations {
       case 'fsyncdir':
       case 'destroy':
         return NOTHING;
+      case 'refused':
+        throw new VolumeError(request.code);
       default:
         throw new VolumeError('ENOSYS');
     }

@@ -196,7 +196,8 @@ function initReply(request: RequestOf<'init'>): [errno: number, body: readonly U
   }
   const answer = {
     minor: request.minor,
-    readahead: Math.min(request.readahead, READAHEAD_BYTES),
+    // The kernel takes less if it wants less; what it says here it may have been told to change meanwhile.
+    readahead: READAHEAD_BYTES,
     flags: request.flags & WANTED_FLAGS,
     maxWrite: TRANSFER_BYTES_MAX,
     maxPages: TRANSFER_PAGES_MAX,
