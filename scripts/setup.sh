@@ -1,7 +1,7 @@
 #!/bin/sh
 # Brings a machine that has Node (20 will do), npm and Debian's apt to where BoxLite runs.
 #
-#   sh scripts/setup.sh [start|test|bench|build|kernel]...
+#   sh scripts/setup.sh [start|test|bench|build|kernel|release]...
 #
 # Installs node_modules as the lock file says (with them comes the Node we run on), the Debian packages that
 # the named tasks need, and builds the guest agent. Quick and silent where all of that is done already.
@@ -32,9 +32,12 @@ wanted() {
            [ "$(uname -m)" != x86_64 ] || echo user-mode-linux:linux.uml
            wanted build ;;
     build) echo gcc:gcc libc6-dev:gcc make:make musl-tools:musl-gcc ;;
-    test)  wanted start; wanted qemu
+    test)  wanted start; wanted qemu; wanted release
            echo clang:clang libclang-rt-dev:clang erofs-utils:mkfs.erofs attr:getfattr umoci:umoci skopeo:skopeo python3:python3 tmux:tmux \
              docker-registry:docker-registry procps:ps cpio:cpio openssl:openssl xz-utils:xz iproute2:ip util-linux:unshare curl:curl strace:strace libseccomp2:python3 ;;
+    release) wanted build
+           other=$([ "$(uname -m)" = x86_64 ] && echo aarch64 || echo x86-64)
+           echo "gcc-$other-linux-gnu:$(echo "$other" | tr - _)-linux-gnu-gcc" ;;
     bench) wanted start; wanted qemu; echo runsc:runsc ;;
     qemu)  echo "qemu-system-$([ "$(uname -m)" = x86_64 ] && echo x86:qemu-system-x86_64 \
              || echo arm:qemu-system-aarch64)" ;;
@@ -97,3 +100,12 @@ if ! make -q -C guest >/dev/null 2>&1; then
   say "building the guest agent"
   make -s --no-print-directory -C guest
 fi
+
+# --- and the one of the other architecture, for the package --------------------------------------------------
+
+case " $* " in *" release "* | *" test "*)
+  if ! make -q -C guest cross >/dev/null 2>&1; then
+    say "building the guest agent of the other architecture"
+    make -s --no-print-directory -C guest cross
+  fi ;;
+esac

@@ -9,6 +9,9 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const lastOldMajor = 23;
+const UNPACKED_BYTES_MAX = 3_000_000;
+const PT_LOAD = 1;
+const PT_INTERP = 3;
 
 /** An older Node: one on the PATH, or one from the registry. */
 function oldNode(scratch: string): string {
@@ -33,11 +36,14 @@ function npm(args: string[], cwd: string): string {
 
 describe('the packed package', () => {
   const scratch = mkdtempSync(join(tmpdir(), 'boxlite-package-'));
+  let unpackedBytes = 0;
   const installed = join(scratch, 'node_modules', 'boxlite');
 
   before(() => {
     execFileSync(process.execPath, ['scripts/build.ts'], { cwd: root });
-    const [{ filename }] = JSON.parse(npm(['pack', '--json', '--pack-destination', scratch], root));
+    const [packed] = JSON.parse(npm(['pack', '--json', '--pack-destination', scratch], root));
+    const { filename, unpackedSize } = packed;
+    unpackedBytes = unpackedSize;
     writeFileSync(join(scratch, 'package.json'), '{"type":"module","private":true}');
     npm(['install', '--no-save', '--no-audit', '--no-fund', join(scratch, filename)], scratch);
   });
@@ -106,6 +112,26 @@ describe('the packed package', () => {
       env: { ...process.env, PATH },
     });
     assert.deepEqual([stdout, stderr], ['hi\n', '']);
+  });
+
+  it('has an agent for every architecture, which needs nothing of its guest', () => {
+    // ELF, by its specification: e_machine, and program headers of 56 bytes that begin with their type.
+    for (const [name, machine] of [
+      ['agent-x64', 62],
+      ['agent-arm64', 183],
+    ] as const) {
+      const elf = readFileSync(join(installed, 'dist/guest', name));
+      assert.equal(elf.readUInt16LE(18), machine, name);
+      const start = Number(elf.readBigUInt64LE(32));
+      const types = Array.from({ length: elf.readUInt16LE(56) }, (_, i) =>
+        elf.readUInt32LE(start + 56 * i),
+      );
+      assert.ok(types.includes(PT_LOAD) && !types.includes(PT_INTERP), `${name} is not static`);
+    }
+  });
+
+  it('is small', () => {
+    assert.ok(unpackedBytes <= UNPACKED_BYTES_MAX, `${unpackedBytes} bytes unpacked`);
   });
 
   it('has no install scripts and no native addons', () => {

@@ -1,11 +1,7 @@
 /** Bodies with something replaced in them, and the codings they may come in. */
 import { type Readable, Transform } from 'node:stream';
-import {
-  createBrotliDecompress,
-  createGunzip,
-  createInflate,
-  createZstdDecompress,
-} from 'node:zlib';
+// By name it would fail to link on an old Node, before that can be told what it needs.
+import * as zlib from 'node:zlib';
 import { type Replacement, Replacer } from '../secrets/replace.ts';
 
 /** A body whose length is known and not more than this is gathered, and sent with its new length. */
@@ -71,13 +67,13 @@ export function decoderFor(coding: string | undefined): Transform | null | undef
       return null;
     case 'gzip':
     case 'x-gzip':
-      return createGunzip();
+      return zlib.createGunzip();
     case 'deflate':
-      return createInflate();
+      return zlib.createInflate();
     case 'br':
-      return createBrotliDecompress();
+      return zlib.createBrotliDecompress();
     case 'zstd':
-      return createZstdDecompress();
+      return zlib.createZstdDecompress();
     default:
       return undefined;
   }
