@@ -172,11 +172,14 @@ forEachEngine((engine) => {
     it('lets a command go that leaves somebody behind, whom kill() of another does not reach', async () => {
       const left = await shell(box(), `(setsid sleep ${FOREVER} </dev/null >/dev/null 2>&1 &)`);
       assert.equal(left.exitCode, 0);
+      // The shell was done before what it left behind had become a sleep.
+      await until('the sleeper', async () => (await sleepers(box())) === 1);
       await using other = await box().run(['sleep', '1000']);
       await other.kill();
       assert.equal((await other.wait()).exitCode, -9);
       assert.equal(await sleepers(box()), 1);
       await shell(box(), 'killall sleep');
+      await until('its end', async () => (await sleepers(box())) === 0);
     });
 
     for (const [how, end] of [
@@ -184,11 +187,17 @@ forEachEngine((engine) => {
       ['a timeout', 'timeout'],
     ] as const) {
       it(`loses a daemon to ${how}, which has left its session and its parents`, async () => {
-        const script = `(setsid sh -c "setsid sleep ${FOREVER} &" &) >/dev/null 2>&1; sleep 0.3; echo ready; sleep 1000`;
+        const daemon = `(setsid sh -c "setsid sleep ${FOREVER} &" &) >/dev/null 2>&1`;
+        const untilThere = `until ps -o args | grep -q "^sleep ${FOREVER}"; do sleep 0.05; done`;
+        const script = `${daemon}; ${untilThere}; echo ready; sleep 1000`;
         const command = new BoxCommand('sh').args(['-c', script]);
-        const execution = await box().run(end === 'timeout' ? command.timeout(1_500) : command);
-        for await (const line of execution.stdout() ?? []) if (line === 'ready') break;
-        assert.equal(await sleepers(box()), 1);
+        const execution = await box().run(end === 'timeout' ? command.timeout(5_000) : command);
+        const said: string[] = [];
+        for await (const line of execution.stdout() ?? []) {
+          said.push(line);
+          if (line === 'ready') break;
+        }
+        assert.deepEqual(said, ['ready']);
         if (end === 'kill') await execution.kill();
         await execution.wait();
         await until('the daemon to be gone', async () => (await sleepers(box())) === 0);
