@@ -189,8 +189,7 @@ export class PolicyUplink implements Uplink {
       return abandon(joined);
     }
     const protocol = upstream.alpnProtocol || 'http/1.1';
-    const context = this.#authority().contextFor(host);
-    const inner = await openGuest(guest, context, protocol);
+    const inner = await openGuest(guest, this.#authority().identityFor(host), protocol);
     const substitution = new Substitution(this.#secrets, host, to.port);
     const leg: HttpLeg = {
       guest: inner,

@@ -19,6 +19,7 @@ import { exitReasonOf, MainCommand } from './main-command.ts';
 import { describeHolder } from './port-holder.ts';
 import type { RootImage } from './root-image.ts';
 import { openSecrets } from './secret-seal.ts';
+import { trustAuthority } from './trust-store.ts';
 import type { Providers } from './volumes.ts';
 
 /** How long a box may take to clean up when nothing else is said. */
@@ -220,6 +221,8 @@ export class OwnBox {
     const starting = {};
     this.holdFor(starting, true);
     try {
+      const authority = row.spec.secrets.length > 0 ? this.#network?.authority : undefined;
+      if (authority !== undefined) await trustAuthority(vm.portal.channel, authority.pem);
       this.#main = await MainCommand.start({
         channel: vm.portal.channel,
         spec: row.spec,

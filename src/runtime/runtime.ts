@@ -148,8 +148,8 @@ export class BoxliteRuntime implements AsyncDisposable {
   async listInfo(
     filter: { status?: BoxStatus[]; labels?: Record<string, string> } = {},
   ): Promise<BoxInfo[]> {
-    const parsed = parseListFilter(filter);
-    return (await this.#home.lookUp(({ boxes }) => boxes.list(parsed).map(boxInfo))) ?? [];
+    const { boxes } = await this.#home.settled();
+    return boxes.list(parseListFilter(filter)).map(boxInfo);
   }
 
   async exists(idOrName: string | BoxID): Promise<boolean> {
@@ -187,10 +187,7 @@ export class BoxliteRuntime implements AsyncDisposable {
     return this.#host.reports(options);
   }
 
-  /**
-   * Stops the boxes this runtime owns. Idempotent; nothing can be created or started afterwards, but what is known
-   * about boxes can be looked up.
-   */
+  /** Stops the boxes this runtime owns. Idempotent; nothing can be created afterwards. */
   shutdown(): Promise<void> {
     this.#shutDown ??= this.#stopAll();
     return this.#shutDown;
@@ -212,7 +209,8 @@ export class BoxliteRuntime implements AsyncDisposable {
   }
 
   async #find(idOrName: string | BoxID): Promise<BoxHandle | null> {
-    const row = await this.#home.lookUp(({ boxes }) => boxes.find(String(idOrName)));
+    const { boxes } = await this.#home.settled();
+    const row = boxes.find(String(idOrName));
     return row === null ? null : new BoxHandle({ home: this.#home, owner: this.#owner, row });
   }
 
@@ -243,7 +241,6 @@ async function requireHostPaths(spec: BoxSpec): Promise<void> {
 /** What the options allow and this version cannot do is refused, never ignored. */
 function refuseUnsupported(spec: BoxSpec): void {
   const refused: [boolean, string][] = [
-    [spec.secrets.length > 0, 'secrets'],
     [spec.security.chrootBase !== null, 'advanced.security.chrootBase'],
   ];
   for (const [wanted, what] of refused) {

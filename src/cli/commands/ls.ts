@@ -1,5 +1,4 @@
 import { type BoxInfo, BoxliteRuntime, BoxStatus } from '../../index.ts';
-import { portText } from '../../spec/port-text.ts';
 import { parseCommandLine, UsageError } from '../arguments.ts';
 import { pairs } from '../box-options.ts';
 import { ago, listFormat, table } from '../table.ts';
@@ -51,7 +50,7 @@ function filterOf(filters: readonly string[], all: boolean) {
 function tableOf(boxes: readonly BoxInfo[]): string {
   const now = new Date();
   return table(
-    ['ID', 'NAME', 'IMAGE', 'STATUS', 'ENGINE', 'CREATED', 'PORTS'],
+    ['ID', 'NAME', 'IMAGE', 'STATUS', 'ENGINE', 'CREATED'],
     boxes.map((box) => [
       box.id.asStr(),
       box.name ?? '',
@@ -61,7 +60,6 @@ function tableOf(boxes: readonly BoxInfo[]): string {
         : box.status,
       box.engine ?? '',
       ago(box.createdAt, now),
-      box.ports.map(portText).join(', '),
     ]),
   );
 }

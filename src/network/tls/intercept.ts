@@ -4,7 +4,8 @@
  */
 import { isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect, type SecureContext, TLSSocket } from 'node:tls';
+import { connect, createServer, type TLSSocket } from 'node:tls';
+import type { ServerIdentity } from './authority.ts';
 
 /** What can be searched. Others are not offered to the server. */
 const PROTOCOLS: readonly string[] = ['h2', 'http/1.1'];
@@ -35,29 +36,29 @@ export async function openServer(
     ...(isIP(host) === 0 ? { servername: host } : {}),
     ...(offered.length > 0 ? { ALPNProtocols: offered } : {}),
   });
-  await secured(upstream, 'secureConnect');
+  await secured(upstream);
   return upstream;
 }
 
 /** @throws the error of the handshake, such as that the box does not trust its authority */
 export async function openGuest(
   guest: Duplex,
-  secureContext: SecureContext,
+  identity: ServerIdentity,
   protocol: string,
 ): Promise<TLSSocket> {
-  const socket = new TLSSocket(guest as Socket, {
-    isServer: true,
-    secureContext,
-    ALPNProtocols: [protocol],
-  });
-  await secured(socket, 'secure');
-  return socket;
+  const server = createServer({ ...identity, ALPNProtocols: [protocol] });
+  const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>();
+  server.once('secureConnection', resolve);
+  server.once('tlsClientError', reject);
+  // It listens nowhere: this is all that ever comes.
+  server.emit('connection', guest);
+  return await promise;
 }
 
-async function secured(socket: TLSSocket, event: 'secure' | 'secureConnect'): Promise<void> {
+async function secured(socket: TLSSocket): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const onClose = () => reject(new Error('the connection was closed during the TLS handshake'));
-  socket.once(event, resolve);
+  socket.once('secureConnect', resolve);
   socket.once('error', reject);
   socket.once('close', onClose);
   try {
