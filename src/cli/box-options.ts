@@ -2,6 +2,7 @@
 import { environmentVariable } from '../base/env.ts';
 import type { BoxliteRuntime, BoxOptions } from '../index.ts';
 import { environmentPairs, UsageError, wholeNumber } from './arguments.ts';
+import { portFlag } from './port-flag.ts';
 import { shown } from './progress.ts';
 import { volumeFlag } from './volume-flag.ts';
 
@@ -17,6 +18,7 @@ export const boxOptions = {
   cpus: { type: 'string' },
   memory: { type: 'string', short: 'm' },
   'disk-size': { type: 'string' },
+  publish: { type: 'string', short: 'p', multiple: true },
   engine: { type: 'string' },
   network: { type: 'string' },
   'allow-net': { type: 'string', multiple: true },
@@ -35,6 +37,7 @@ export interface BoxValues {
   readonly cpus?: string;
   readonly memory?: string;
   readonly 'disk-size'?: string;
+  readonly publish?: string[];
   readonly engine?: string;
   readonly network?: string;
   readonly 'allow-net'?: string[];
@@ -48,6 +51,7 @@ export function machineOptions(values: BoxValues, image: string): BoxOptions {
     cpus: wholeNumber(values.cpus, 'cpus'),
     memoryMib: wholeNumber(values.memory, 'memory'),
     diskSizeGb: wholeNumber(values['disk-size'], 'disk-size'),
+    ports: (values.publish ?? []).flatMap(portFlag),
     engine: values.engine as never,
     network: networkOf(values),
     labels: pairs(values.label ?? []),

@@ -86,7 +86,9 @@ export class BoxHandle implements BoxBackend {
   async metrics(): Promise<BoxMetrics> {
     const row = this.#look();
     if (row === null) throw this.#gone();
-    return this.#meter.measure(row, this.#home.store.metrics.ofBox(this.id));
+    const measures = this.#home.look(({ metrics }) => metrics.ofBox(this.id));
+    if (measures === null) throw this.#gone();
+    return this.#meter.measure(row, measures);
   }
 
   async *logs(options: { follow: boolean; signal?: AbortSignal | undefined }) {
@@ -98,6 +100,7 @@ export class BoxHandle implements BoxBackend {
   }
 
   async #connect(attempt: { started: boolean }, signal?: AbortSignal): Promise<Connection> {
+    this.#home.requireOpen();
     const attachment = this.#attached();
     if (attachment !== null) return attachment.connection;
     for (let look = 0; look < RETRIES_MAX; look++) {
@@ -310,7 +313,7 @@ export class BoxHandle implements BoxBackend {
   }
 
   #look(): BoxRow | null {
-    const row = this.#home.store.boxes.get(this.id);
+    const row = this.#home.look(({ boxes }) => boxes.get(this.id));
     if (row !== null) this.#row = row;
     return row;
   }

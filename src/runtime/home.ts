@@ -44,7 +44,7 @@ export class Home implements Disposable {
 
   /** What is recorded; opened, and the folder made, by the first use. @throws BoxliteError `Database` */
   get store(): Store {
-    if (this.#closed) throw new BoxliteError('InvalidState', 'The runtime was shut down');
+    this.requireOpen();
     if (this.#store === null) {
       mkdirSync(this.boxesDir, { recursive: true, mode: 0o700 });
       // Disks and records are nobody else's business.
@@ -59,6 +59,28 @@ export class Home implements Disposable {
     this.#recovered ??= recover(this);
     await this.#recovered;
     return this.store;
+  }
+
+  /**
+   * Looks something up in what is recorded, put in order first; also after the end of this runtime, for which the
+   * store is opened once more. Null if the home has gone by then.
+   */
+  async lookUp<T>(work: (store: Store) => T): Promise<T | null> {
+    if (!this.#closed) await this.settled();
+    return this.look(work);
+  }
+
+  /** The same at once, as things are. */
+  look<T>(work: (store: Store) => T): T | null {
+    if (!this.#closed) return work(this.store);
+    if (!Store.isIn(this.directory)) return null;
+    using store = Store.open(this.directory);
+    return work(store);
+  }
+
+  /** @throws BoxliteError `InvalidState` after the end of this runtime */
+  requireOpen(): void {
+    if (this.#closed) throw new BoxliteError('InvalidState', 'The runtime was shut down');
   }
 
   me(): Promise<ProcessIdentity> {

@@ -148,8 +148,8 @@ export class BoxliteRuntime implements AsyncDisposable {
   async listInfo(
     filter: { status?: BoxStatus[]; labels?: Record<string, string> } = {},
   ): Promise<BoxInfo[]> {
-    const { boxes } = await this.#home.settled();
-    return boxes.list(parseListFilter(filter)).map(boxInfo);
+    const parsed = parseListFilter(filter);
+    return (await this.#home.lookUp(({ boxes }) => boxes.list(parsed).map(boxInfo))) ?? [];
   }
 
   async exists(idOrName: string | BoxID): Promise<boolean> {
@@ -187,7 +187,10 @@ export class BoxliteRuntime implements AsyncDisposable {
     return this.#host.reports(options);
   }
 
-  /** Stops the boxes this runtime owns. Idempotent; nothing can be created afterwards. */
+  /**
+   * Stops the boxes this runtime owns. Idempotent; nothing can be created or started afterwards, but what is known
+   * about boxes can be looked up.
+   */
   shutdown(): Promise<void> {
     this.#shutDown ??= this.#stopAll();
     return this.#shutDown;
@@ -209,8 +212,7 @@ export class BoxliteRuntime implements AsyncDisposable {
   }
 
   async #find(idOrName: string | BoxID): Promise<BoxHandle | null> {
-    const { boxes } = await this.#home.settled();
-    const row = boxes.find(String(idOrName));
+    const row = await this.#home.lookUp(({ boxes }) => boxes.find(String(idOrName)));
     return row === null ? null : new BoxHandle({ home: this.#home, owner: this.#owner, row });
   }
 

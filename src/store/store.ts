@@ -31,6 +31,11 @@ export class Store implements Disposable {
     this.images = new Images(connection);
   }
 
+  /** Whether a home has one. */
+  static isIn(homeDir: string): boolean {
+    return existsSync(join(homeDir, DATABASE));
+  }
+
   /**
    * Opens the store of a home, which is made if there is none.
    * @throws BoxliteError `Database` if it is damaged, lost, or of a newer BoxLite.

@@ -6,7 +6,27 @@ import { CommandLine } from './command-line.ts';
 
 const BASE = 'builtin:base';
 
+/** What a server that is about to listen answers. */
+async function answerOf(url: string): Promise<string> {
+  for (;;) {
+    const response = await fetch(url, { headers: { connection: 'close' } }).catch(() => null);
+    if (response !== null) return await response.text();
+  }
+}
+
 describe('boxlite', () => {
+  it('publishes ports of a box', async () => {
+    await using cli = new CommandLine();
+    const serve = 'mkdir /www; echo hi > /www/index.html; exec httpd -f -p 80 -h /www';
+    await cli.say('run', '-d', '--name', 'web', '-p', '127.0.0.1::80', BASE, 'sh', '-c', serve);
+    const [info] = JSON.parse(await cli.say('inspect', 'web'));
+    const [{ hostPort }] = info.ports;
+    assert.match(await cli.say('ls'), new RegExp(` 127\\.0\\.0\\.1:${hostPort}->80/tcp$`));
+    assert.equal(await answerOf(`http://127.0.0.1:${hostPort}/`), 'hi\n');
+    await cli.say('rm', '-f', 'web');
+    assert.equal((await cli.run(['run', '-p', 'x', BASE, 'true'])).status, 2);
+  });
+
   it('makes a box that lasts, and works on it until it is removed', async () => {
     await using cli = new CommandLine();
     const id = await cli.say(

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { BoxliteError, BoxliteRuntime, ImageRegistry } from '../../src/index.ts';
+import { BoxCommand, BoxliteError, BoxliteRuntime, ImageRegistry } from '../../src/index.ts';
 import { REGISTRY_PASSWORD, REGISTRY_USER, TestRegistry } from '../image/registry-fixture.ts';
 import { busyboxImage } from '../image/support/busybox-image.ts';
 import { folders, forEachEngine } from './fixture.ts';
@@ -60,6 +60,16 @@ forEachEngine((engine) => {
         assert.match(error.message, /nothing/);
         return true;
       });
+    });
+
+    it('has its working directory made if it is missing; a caller has to have his', async () => {
+      await registry.push('team/homeless', '1', busyboxImage('/made/for/it'));
+      const box = await runtime.create({ rootfs: 'homeless:1' });
+      const { stdout } = await (await box.run(['sh', '-c', 'pwd; ls -ldn .'])).output();
+      assert.match(stdout, /^\/made\/for\/it\ndrwxr-xr-x \D*\d+ +0 +0 /);
+      await assert.rejects(box.run(new BoxCommand('pwd').workingDir('/not/made')), { kind: 'Run' });
+      await box.stop();
+      await runtime.images.remove('homeless:1');
     });
 
     it('comes back from an exported archive, and from it as rootfsPath', async () => {

@@ -58,6 +58,8 @@ forEachEngine((engine) => {
       await box.start();
       const followed = all(box.logs({ follow: true }));
       assert.equal((await shell(box, 'echo beside')).stdout, 'beside\n');
+      // It has set its trap by then.
+      while ((await all(box.logs())).length === 0) await shell(box, 'sleep 0.05');
       await inTime('stop()', box.stop());
       assert.deepEqual(await inTime('logs()', followed), ['stdout: hello world', 'stdout: bye']);
       assert.equal(box.info().exitReason, 'stopped');

@@ -1,4 +1,5 @@
 import { type BoxInfo, BoxliteRuntime, BoxStatus } from '../../index.ts';
+import { portText } from '../../spec/port-text.ts';
 import { parseCommandLine, UsageError } from '../arguments.ts';
 import { pairs } from '../box-options.ts';
 import { ago, listFormat, table } from '../table.ts';
@@ -50,7 +51,7 @@ function filterOf(filters: readonly string[], all: boolean) {
 function tableOf(boxes: readonly BoxInfo[]): string {
   const now = new Date();
   return table(
-    ['ID', 'NAME', 'IMAGE', 'STATUS', 'ENGINE', 'CREATED'],
+    ['ID', 'NAME', 'IMAGE', 'STATUS', 'ENGINE', 'CREATED', 'PORTS'],
     boxes.map((box) => [
       box.id.asStr(),
       box.name ?? '',
@@ -60,6 +61,7 @@ function tableOf(boxes: readonly BoxInfo[]): string {
         : box.status,
       box.engine ?? '',
       ago(box.createdAt, now),
+      box.ports.map(portText).join(', '),
     ]),
   );
 }

@@ -32,6 +32,7 @@ instead, and the box goes on until its command, or the image's own, ends.
   -m, --memory MIB        memory (default 512)
       --disk-size GIB     what the box may write (default 10), taken as it is written
       --timeout SECONDS   end the command after this long, with status 124
+  -p, --publish PORT      [IP:][HOST:]PORT[/udp]: let the host listen for a port of the box
       --engine ENGINE     auto, kvm, hvf, uml or tcg
       --rm                remove the box afterwards (default, except with -d)
 

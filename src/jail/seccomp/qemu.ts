@@ -25,8 +25,9 @@ export const qemuCalls: AllowList = [
   },
 
   {
-    calls: ['wait4'],
-    why: "the jail's init, which is bubblewrap under the same filter, waits for QEMU",
+    calls: ['wait4', 'exit_group'],
+    why: "the jail's init, which is bubblewrap under the same filter, waits for QEMU, and both end",
+    when: 'it is not killed, as a box that is stopped is',
   },
 
   // A program and its threads.
@@ -49,8 +50,8 @@ export const qemuCalls: AllowList = [
     args: [bits(0, CLONE_NAMESPACES | CLONE_THREAD, CLONE_THREAD)],
   },
   {
-    calls: ['futex', 'set_robust_list', 'rseq', 'set_tid_address', 'gettid', 'exit_group'],
-    why: 'threads wait for each other and end',
+    calls: ['futex', 'set_robust_list', 'rseq', 'set_tid_address', 'gettid'],
+    why: 'threads wait for each other',
   },
   { calls: ['exit'], why: 'an I/O thread ends', when: 'it had nothing to do for ten seconds' },
   {

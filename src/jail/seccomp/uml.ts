@@ -80,9 +80,10 @@ const commonCalls: AllowList = [
 
   // Memory, its own and the guest's, which is a file in /dev/shm.
   {
-    calls: ['brk', 'mmap', 'munmap', 'mprotect', 'madvise'],
+    calls: ['brk', 'mmap', 'munmap', 'mprotect'],
     why: "its memory, and the stubs' pages of guest programs",
   },
+  { calls: ['madvise'], why: 'gives memory of the guest back', when: 'the guest unplugs memory' },
 
   // Stubs: a process for each address space of the guest.
   {
@@ -90,7 +91,8 @@ const commonCalls: AllowList = [
     why: 'stubs, and threads for disks and processors; never a namespace',
     args: [bits(0, CLONE_NAMESPACES, 0)],
   },
-  { calls: ['wait4', 'kill', 'exit_group'], why: 'stubs end, are ended and waited for' },
+  { calls: ['wait4', 'kill'], why: 'stubs end, are ended and waited for' },
+  { calls: ['exit_group'], why: 'it ends', when: 'it is not killed, as a box that is stopped is' },
   {
     calls: ['sigaltstack', 'rt_sigaction', 'rt_sigprocmask', 'rt_sigreturn'],
     why: "signals are UML's interrupts, and how a stub tells that the guest wants something",

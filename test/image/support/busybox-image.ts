@@ -19,7 +19,7 @@ const PASSWD = 'root:x:0:0::/root:/bin/sh\nworker:x:1234:1234::/work:/bin/sh\n';
 const TAR_BYTES_MAX = 1 << 26;
 
 /** It runs `sh` as `worker`, uid 1234, in `/work`, with `FROM_IMAGE=yes`. */
-export function busyboxImage(): TestImage {
+export function busyboxImage(workingDir = '/work'): TestImage {
   const tree = mkdtempSync(join(tmpdir(), 'busybox-image-'));
   try {
     for (const folder of ['bin', 'etc', 'work']) mkdirSync(join(tree, folder));
@@ -36,7 +36,7 @@ export function busyboxImage(): TestImage {
         config: {
           Env: ['FROM_IMAGE=yes', 'PATH=/bin'],
           User: 'worker',
-          WorkingDir: '/work',
+          WorkingDir: workingDir,
           Cmd: ['sh'],
         },
       },

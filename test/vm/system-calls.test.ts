@@ -1,0 +1,142 @@
+/**
+ * Whether the lists of system calls are as long as they have to be: whole lives of boxes are watched with strace, under
+ * their filters. What is called and not listed was refused, and is known here; what is listed is called.
+ */
+import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { programPath } from '../../src/base/env.ts';
+import { findProgram } from '../../src/engine/vmm.ts';
+import type { EngineName } from '../../src/index.ts';
+import { allowLists } from '../../src/jail/seccomp/filters.ts';
+import { folders, forEachEngine, TestRuntime } from './fixture.ts';
+
+/** What is refused, and what comes of it. */
+const refused: Partial<Record<EngineName, Readonly<Record<string, string>>>> = {
+  uml: {
+    clone3: 'the C library starts threads by clone instead, whose flags a filter can see',
+    ptrace: 'a stub that was killed is also let go, which is not needed',
+    ioctl: 'UML asks for the size of the window, of which the console has none',
+    rt_sigreturn: 'this is what a call of the guest came to',
+  },
+  tcg: {
+    clone3: 'the C library starts threads by clone instead, whose flags a filter can see',
+    io_uring_setup: 'QEMU waits by ppoll instead',
+    seccomp: 'QEMU asks whether it could filter itself',
+    get_mempolicy: 'libnuma asks where memory would be',
+    set_mempolicy: 'libnuma tries where memory could be',
+    prctl: 'QEMU asks for signals when memory is broken',
+  },
+};
+
+const path = process.env['PATH'];
+/** Where also the user of a box may go, when root runs this. */
+const scratch = mkdtempSync(join(folders.homes, '../../boxlite-watched-'));
+
+/** Puts a bubblewrap first in the PATH that is watched. */
+async function watchBubblewrap(): Promise<void> {
+  const bubblewrap = await findProgram('bwrap', programPath());
+  const strace = await findProgram('strace', programPath());
+  assert.ok(bubblewrap !== null && strace !== null);
+  const script = join(scratch, 'bwrap');
+  const trace = `${strace} -f -o "${scratch}/trace.$$"`;
+  writeFileSync(script, `#!/bin/sh\nexec ${trace} ${bubblewrap} "$@"\n`);
+  chmodSync(script, 0o755);
+  // As root the one that is watched is another user.
+  chmodSync(scratch, 0o777);
+  process.env['PATH'] = `${scratch}:${path}`;
+}
+
+/** One call in strace's words. */
+interface Called {
+  readonly name: string;
+  readonly refused: boolean;
+}
+
+/**
+ * The VMM's calls, from when bubblewrap has executed it. What a guest's program calls is stopped by a signal of UML's
+ * filter, which strace tells in the next line of that process.
+ */
+function callsIn(trace: string, vmm: RegExp): Called[] {
+  const before = new Set<string>();
+  const last = new Map<string, Called>();
+  const calls: Called[] = [];
+  let started = false;
+  for (const line of trace.split('\n')) {
+    const [, pid = '', rest = ''] = /^(\d+) +(.*)$/.exec(line) ?? [];
+    if (!started && vmm.test(rest)) {
+      started = true;
+      before.delete(pid);
+    }
+    if (!started) before.add(pid);
+    if (!started || before.has(pid)) continue;
+    const previous = last.get(pid);
+    if (rest.startsWith('--- SIGSYS')) {
+      last.delete(pid);
+    } else if (/^\w+\(/.test(rest)) {
+      if (previous !== undefined) calls.push(previous);
+      last.set(pid, { name: rest.slice(0, rest.indexOf('(')), refused: isRefused(rest) });
+    } else if (rest.startsWith('<...') && isRefused(rest) && previous !== undefined) {
+      last.set(pid, { ...previous, refused: true });
+    }
+  }
+  return [...calls, ...last.values()];
+}
+
+function isRefused(line: string): boolean {
+  return / = -1 ENOSYS /.test(line);
+}
+
+async function liveABox(engine: EngineName): Promise<void> {
+  await using owner = new TestRuntime(engine);
+  const box = await owner.makeBox({ cpus: 2, memoryMib: 256 });
+  const script =
+    'head -c 300000 /dev/urandom > /file; sync; md5sum /file; (true & true); sleep 0.2';
+  await (await box.run(['sh', '-c', script])).output();
+  const reader = await box.run(['wc', '-c']);
+  const stdin = reader.stdin();
+  await stdin?.write(new Uint8Array(1_000_000));
+  await stdin?.close();
+  assert.equal((await reader.output()).stdout.trim(), '1000000');
+  await box.stop();
+}
+
+forEachEngine((engine) => {
+  describe('the list of system calls', () => {
+    const kind = engine === 'uml' ? 'uml-seccomp' : 'qemu';
+    const vmm = engine === 'uml' ? /^execve\("\/box\/linux"/ : /^execve\("[^"]*qemu-system/;
+    let called: Called[];
+
+    before(async () => {
+      await watchBubblewrap();
+      try {
+        await liveABox(engine);
+        const traces = readdirSync(scratch).filter((name) => name.startsWith('trace.'));
+        called = traces.flatMap((name) => callsIn(readFileSync(join(scratch, name), 'utf8'), vmm));
+      } finally {
+        process.env['PATH'] = path;
+        for (const name of readdirSync(scratch)) rmSync(join(scratch, name));
+      }
+    });
+
+    it('is not too short: what is refused is known', () => {
+      const names = new Set(called.filter((call) => call.refused).map(({ name }) => name));
+      assert.deepEqual(
+        [...names].filter((name) => refused[engine]?.[name] === undefined),
+        [],
+      );
+    });
+
+    it('is not too long: what is listed is called', () => {
+      const names = new Set(called.filter((call) => !call.refused).map(({ name }) => name));
+      const needed = allowLists[kind].filter(({ when }) => when === undefined);
+      assert.deepEqual(
+        needed.flatMap(({ calls }) => calls).filter((name) => !names.has(name)),
+        [],
+      );
+    });
+  });
+});
+
+after(() => rmSync(scratch, { recursive: true, force: true }));
