@@ -36,6 +36,7 @@
 #define STATX_DEVICE 34
 
 #define FLAGS (MS_NOSUID | MS_NODEV)
+#define QUIET (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 #define PATH_BYTES 4096
 /* What the host's READAHEAD_BYTES are, for who sets it. */
 #define READ_AHEAD_KB "1024"
@@ -252,8 +253,11 @@ static int mount_inside(const struct volume *volume)
  */
 static int open_settings(void)
 {
-    if (mkdir("/sys", 0755) == 0 || errno == EEXIST)
-        mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+    if (mkdir("/sys", 0755) != 0 && errno != EEXIST)
+        return -1;
+    /* The container's is the same one, and has made it read-only; its mount is so besides. */
+    mount("sysfs", "/sys", "sysfs", QUIET, NULL);
+    mount(NULL, "/sys", NULL, MS_REMOUNT | QUIET, NULL);
     return open("/sys/class/bdi", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
@@ -280,6 +284,7 @@ static _Noreturn void mount_apart(const struct volume *volume)
     if (container_enter_files() != 0 || mount_inside(volume) != 0)
         _exit(errno);
     read_ahead(settings, volume->path);
+    mount(NULL, "/sys", NULL, MS_REMOUNT | MS_RDONLY | QUIET, NULL);
     _exit(0);
 }
 
