@@ -136,7 +136,7 @@ function filterArguments(descriptors: number, { filter }: JailInput): string[] {
 }
 
 /** The plan for a VMM that sees the host's files: their paths in place of the jail's. */
-function withHostPaths(plan: LaunchPlan, { opened }: JailInput): LaunchPlan {
+export function withHostPaths(plan: LaunchPlan, { opened }: Pick<JailInput, 'opened'>): LaunchPlan {
   const first = FIRST_DESCRIPTOR + plan.descriptors.length;
   const outside = (text: string) =>
     plan.files.reduce(
@@ -174,7 +174,11 @@ function limitCommand(prlimit: string, limits: ResourceLimits): string[] {
   return options.length === 0 ? [] : [prlimit, ...options, '--'];
 }
 
-function keptEnvironment({ security, environment }: JailInput): Record<string, string> {
+/** The host's variables that the settings leave. */
+export function keptEnvironment({
+  security,
+  environment,
+}: Pick<JailInput, 'security' | 'environment'>): Record<string, string> {
   const { sanitizeEnv, envAllowlist } = security;
   const kept = Object.entries(environment).filter(
     ([name]) => !sanitizeEnv || envAllowlist.includes(name),

@@ -5,6 +5,7 @@ import { BoxliteError } from '../base/errors.ts';
 import { FilterFile } from '../jail/filter-file.ts';
 import { type HostUser, hostUserFor } from '../jail/host-user.ts';
 import { type JailPrograms, jailed } from '../jail/jail.ts';
+import { sandboxed } from '../jail/sandbox.ts';
 import { filterFor } from '../jail/seccomp/filters.ts';
 import type { LaunchPlan } from '../spec/parts.ts';
 import type { SecuritySettings } from '../spec/security-settings.ts';
@@ -46,6 +47,10 @@ export async function startJailed(plan: LaunchPlan, options: JailOptions & VmOpt
 export function prepareJail(plan: LaunchPlan, options: JailOptions): PreparedJail {
   const { programs, security, boxId } = options;
   requireBoundary(plan, security);
+  if (platform() === 'darwin') {
+    const environment = wholeEnvironment();
+    return { plan: sandboxed(plan, { security, environment }), [Symbol.dispose]: () => undefined };
+  }
   using opened = new DisposableStack();
   const user = droppedUser(plan, security, boxId);
   const files = user === null ? null : openFor(user, plan, opened);
