@@ -1,6 +1,7 @@
 /** The command line: finds the command, runs it, turns its outcome into an exit status. */
 import { BoxliteError } from '../base/errors.ts';
 import { UsageError } from './arguments.ts';
+import { cp, cpUsage } from './commands/cp.ts';
 import { create, createUsage } from './commands/create.ts';
 import { doctor, doctorUsage } from './commands/doctor.ts';
 import { exec, execUsage } from './commands/exec.ts';
@@ -28,6 +29,7 @@ const commands: Readonly<
   ps: { run: ls, usage: lsUsage },
   inspect: { run: inspect, usage: inspectUsage },
   exec: { run: exec, usage: execUsage },
+  cp: { run: cp, usage: cpUsage },
   logs: { run: logs, usage: logsUsage },
   stats: { run: stats, usage: statsUsage },
   pull: { run: pull, usage: pullUsage },
@@ -47,6 +49,7 @@ const usage = `boxlite COMMAND [OPTIONS]
   ls       list boxes
   inspect  tell all about boxes
   exec     run a command in a box that runs
+  cp       copy files into a box and out of it
   logs     show what a box's main command has printed
   stats    show what boxes take from the host
   pull     bring an image here

@@ -1,5 +1,5 @@
 /** Commands that work on boxes named on the command line. */
-import { BoxliteError, type BoxliteRuntime, type LiteBox } from '../index.ts';
+import { BoxliteError, type BoxliteRuntime, isRunning, type LiteBox } from '../index.ts';
 import { UsageError } from './arguments.ts';
 
 /** The box of that name or id. @throws BoxliteError `NotFound` */
@@ -9,6 +9,21 @@ export async function requireBox(runtime: BoxliteRuntime, name: string): Promise
     throw new BoxliteError('NotFound', `There is no box "${name}": see "boxlite ls -a"`);
   }
   return box;
+}
+
+/** The same, if it runs. `what` is what it is for: "run a command in". @throws BoxliteError `InvalidState` */
+export async function requireRunning(
+  runtime: BoxliteRuntime,
+  name: string,
+  what: string,
+): Promise<LiteBox> {
+  const box = await requireBox(runtime, name);
+  const { status } = box.info();
+  if (isRunning(status)) return box;
+  throw new BoxliteError(
+    'InvalidState',
+    `Cannot ${what} the box "${name}": it is ${status}; start it with "boxlite start"`,
+  );
 }
 
 /** The only name given. @throws UsageError */

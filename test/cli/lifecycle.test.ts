@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { CommandLine } from './command-line.ts';
@@ -25,6 +34,37 @@ describe('boxlite', () => {
     assert.equal(await answerOf(`http://127.0.0.1:${hostPort}/`), 'hi\n');
     await cli.say('rm', '-f', 'web');
     assert.equal((await cli.run(['run', '-p', 'x', BASE, 'true'])).status, 2);
+  });
+
+  it('copies files into a box and out of it', async () => {
+    await using cli = new CommandLine();
+    const folder = mkdtempSync(join(tmpdir(), 'boxlite-cp-'));
+    try {
+      writeFileSync(join(folder, 'a:b'), 'text');
+      symlinkSync('a:b', join(folder, 'link'));
+      await cli.say('create', '--name', 'web', BASE);
+      const stopped = await cli.run(['cp', join(folder, 'a:b'), 'web:/f']);
+      assert.equal(stopped.status, 125);
+      assert.match(stopped.stderr, /^boxlite: Cannot copy files of .*boxlite start"\n$/);
+      await cli.say('start', 'web');
+      await cli.say('cp', `${folder}/.`, 'web:in');
+      assert.equal(
+        await cli.say('exec', 'web', 'sh', '-c', 'readlink /in/link; cat /in/link'),
+        'a:b\ntext',
+      );
+      await cli.say('cp', '-L', 'web:/in/link', join(folder, 'out'));
+      assert.equal(readFileSync(join(folder, 'out'), 'utf8'), 'text');
+      assert.ok(lstatSync(join(folder, 'out')).isFile());
+      const missing = await cli.run(['cp', 'web:/none', folder]);
+      assert.equal(missing.status, 125);
+      assert.match(missing.stderr, /ENOENT.*\/none/);
+      for (const wrong of [['web:/a'], ['/a', '/b'], ['web:/a', 'web:/b'], ['-', 'web:/a']]) {
+        assert.equal((await cli.run(['cp', ...wrong])).status, 2);
+      }
+      await cli.say('rm', '-f', 'web');
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   it('makes a box that lasts, and works on it until it is removed', async () => {

@@ -1,8 +1,8 @@
-import { BoxliteError, BoxliteRuntime, isRunning } from '../../index.ts';
+import { BoxliteRuntime } from '../../index.ts';
 import { parseCommandLine, UsageError } from '../arguments.ts';
 import { boxCommand, runInBox } from '../box-command.ts';
 import { withoutDashes } from '../box-options.ts';
-import { requireBox } from '../targets.ts';
+import { requireRunning } from '../targets.ts';
 
 export const execUsage = `boxlite exec [OPTIONS] BOX [--] COMMAND [ARGUMENT...]
 
@@ -32,13 +32,6 @@ export async function exec(args: readonly string[]): Promise<number> {
   if (command.length === 0) throw new UsageError('exec: name a command');
   const asked = boxCommand(command, values);
   await using runtime = new BoxliteRuntime();
-  const box = await requireBox(runtime, name);
-  const { status } = box.info();
-  if (!isRunning(status)) {
-    throw new BoxliteError(
-      'InvalidState',
-      `Cannot run a command in the box "${name}": it is ${status}; start it with "boxlite start"`,
-    );
-  }
+  const box = await requireRunning(runtime, name, 'run a command in');
   return await runInBox(box, asked, values);
 }
