@@ -61,7 +61,7 @@ forEachEngine((engine) => {
   describe('a guest that does not become a box', () => {
     it('because it never says hello is given up when its time is over', async () => {
       // As long as it takes to boot a kernel: the console's end is shown.
-      const error = await failure('silent', engine === 'uml' ? 2_000 : 6_000);
+      const error = await failure('silent', engine === 'uml' ? 5_000 : 12_000);
       assert.match(error.message, /nothing came within \d+ ms \(see bootTimeoutMs\)/);
       assert.match(error.message, /Its console ends with:\n.*stand-in: silent$/s);
     });
