@@ -1,9 +1,7 @@
 /** Guests that are started without the agent: what a hostile or broken one does to its host. */
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { cacheDir, programPath } from '../../src/base/env.ts';
 import { engines } from '../../src/engine/engine.ts';
 import { initramfs } from '../../src/engine/initramfs.ts';
@@ -14,20 +12,9 @@ import { Host } from '../../src/runtime/host.ts';
 import { scratchDirectories } from '../../src/runtime/host-checks.ts';
 import { startJailed } from '../../src/runtime/jailed-vm.ts';
 import type { Vm } from '../../src/runtime/vm.ts';
+import { compileGuest } from './compile.ts';
 
-const GUESTS = fileURLToPath(new URL('guests', import.meta.url));
-const AGENT = fileURLToPath(new URL('../../guest', import.meta.url));
 const MEMORY_MIB = 128;
-
-/** A guest of `test/vm/guests/`, compiled. */
-function compile(name: string, into: string): Uint8Array {
-  const program = join(into, name);
-  execFileSync('musl-gcc', [
-    ...['-std=c11', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror', '-Os', '-static', '-s'],
-    ...['-I', AGENT, '-o', program, join(GUESTS, `${name}.c`)],
-  ]);
-  return readFileSync(program);
-}
 
 /** Starts VMs whose `/init` is a stand-in. */
 export class StandIns implements Disposable {
@@ -44,7 +31,7 @@ export class StandIns implements Disposable {
     const ready = await host.engine(this.#engine);
     const modules = ready.kernel.modules.map((path) => readFileSync(path));
     const archive = join(this.#folder, `${name}.cpio`);
-    writeFileSync(archive, initramfs(compile(name, this.#folder), modules));
+    writeFileSync(archive, initramfs(readFileSync(compileGuest(name, this.#folder)), modules));
     const engine = engines[this.#engine];
     using mailbox = engine.mailbox ? UmlMailbox.create(scratchDirectories) : null;
     const plan = engine.plan({
