@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { GuestConnection, GuestFlow, RefusalKind, Uplink } from './connection.ts';
 import { destinationOf } from './fixed-rules.ts';
+import { resetSocket } from './reset-socket.ts';
 
 /** Datagrams that a socket has not sent; more are lost. */
 const UNSENT_BYTES_MAX = 1024 * 1024;
@@ -93,8 +94,7 @@ export function join(socket: Socket, guest: Duplex): void {
   });
   guest.once('close', () => {
     const whole = guest.readableEnded && guest.writableFinished;
-    if (whole) return;
-    socket.resetAndDestroy();
+    if (!whole) resetSocket(socket);
   });
 }
 

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { ConnectionState } from '../spec/connection-record.ts';
 import type { BufferBudget } from './buffer-budget.ts';
 import type { Endpoint, GuestConnection, RefusalKind } from './connection.ts';
 import { GuestStream } from './guest-stream.ts';
@@ -6,7 +7,7 @@ import type { UnreachableReason } from './icmp.ts';
 import type { Route } from './ip.ts';
 import type { Ports, TcpOutput, TcpSegment } from './tcp.ts';
 import { TcpFlow } from './tcp-flow.ts';
-import type { ConnectionState, OpenRecord, Traffic } from './traffic.ts';
+import type { OpenRecord, Traffic } from './traffic.ts';
 
 /** What a connection needs of the stack. */
 export interface ConnectionHost {
@@ -94,7 +95,7 @@ export class TcpConnection implements GuestConnection {
 
   get signal(): AbortSignal {
     this.#gaveUp ??= new AbortController();
-    if (this.flow.closed) this.#gaveUp.abort();
+    if (this.flow.closed && this.#stream === null) this.#gaveUp.abort();
     return this.#gaveUp.signal;
   }
 
@@ -141,7 +142,8 @@ export class TcpConnection implements GuestConnection {
     this.#host.traffic.close(this.#record, state, Date.now());
     this.#host.budget.giveBack(this.#bufferBytes);
     this.#host.forget(this);
-    this.#gaveUp?.abort();
+    // Once it was accepted, its stream tells.
+    if (this.#stream === null) this.#gaveUp?.abort();
     if (why === 'reset') this.#stream?.failed('ECONNRESET');
     if (why === 'timeout') this.#stream?.failed('ETIMEDOUT');
     if (why === 'aborted') this.#stream?.destroy();
