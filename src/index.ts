@@ -32,6 +32,7 @@ export {
 } from './spec/box-status.ts';
 export type { BoxliteOptions } from './spec/boxlite-options.ts';
 export { BoxCommand, type TerminalSize } from './spec/command.ts';
+export type { ConnectionRecord, ConnectionState } from './spec/connection-record.ts';
 export type { ImageInfo } from './spec/image-info.ts';
 export { ImageRegistry } from './spec/image-registry.ts';
 export type { BoxInfo, EngineReport, LogEntry, PublishedPort } from './spec/info.ts';

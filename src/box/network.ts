@@ -7,6 +7,7 @@ import {
   parsePortName,
   parseSignalOptions,
 } from '../spec/call-options.ts';
+import type { ConnectionRecord } from '../spec/connection-record.ts';
 import type { PublishedPort } from '../spec/info.ts';
 import type { NetworkEvent } from '../spec/network-event.ts';
 import type { NetworkRule } from '../spec/network-rule.ts';
@@ -18,6 +19,7 @@ export interface NetworkBackend extends KeepAlive {
   publish(port: PortMapping, signal?: AbortSignal): Promise<PublishedPort>;
   unpublish(port: PortName): Promise<void>;
   setRules(rules: readonly NetworkRule[]): Promise<void>;
+  connections(): Promise<readonly ConnectionRecord[]>;
   events(options: {
     follow: boolean;
     signal?: AbortSignal | undefined;
@@ -61,6 +63,15 @@ export class BoxNetwork {
    */
   async setRules(allowNet: readonly string[]): Promise<void> {
     await this.#backend.busy(this.#backend.setRules(parseAllowNet(allowNet)));
+  }
+
+  /**
+   * What is open now, and the newest of what has ended, in the order of their start; none if the box does not run. Of
+   * a box that another program runs only the newest are told of.
+   * @throws BoxliteError `NotFound` if the box is gone.
+   */
+  async connections(): Promise<readonly ConnectionRecord[]> {
+    return await this.#backend.busy(this.#backend.connections());
   }
 
   /**

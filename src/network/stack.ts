@@ -5,6 +5,7 @@
  * The box is not trusted. Everything it can make us keep has a bound: connections and flows by number, their bytes
  * by a budget, answers by the outbox. What it sends as somebody else is dropped.
  */
+import type { ConnectionRecord } from '../spec/connection-record.ts';
 import { parseIpAddress } from '../spec/ip-address.ts';
 import { BOX, GATEWAY, HOST_ALIAS } from './addresses.ts';
 import { BufferBudget } from './buffer-budget.ts';
@@ -25,7 +26,7 @@ import { Outbox } from './outbox.ts';
 import { MTU, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, RecordReader } from './records.ts';
 import { parseTcp, TCP_HEADER_BYTES, type TcpOutput, type TcpSegment, tcpFlags } from './tcp.ts';
 import { type ConnectionHost, type ConnectionPlace, TcpConnection } from './tcp-connections.ts';
-import { type ConnectionRecord, Traffic, type TrafficCounts } from './traffic.ts';
+import { Traffic, type TrafficCounts } from './traffic.ts';
 import { parseUdp } from './udp.ts';
 import { type FlowHost, UdpFlow } from './udp-flows.ts';
 

@@ -1,25 +1,6 @@
 // pure
+import type { ConnectionRecord, ConnectionState } from '../spec/connection-record.ts';
 import type { Endpoint } from './connection.ts';
-
-/** One connection or flow of a box, as far as it is known. */
-export interface ConnectionRecord {
-  readonly id: number;
-  readonly protocol: 'tcp' | 'udp';
-  readonly from: Endpoint;
-  readonly to: Endpoint;
-  /** `closed` if it ended as it should; `refused`, `reset` and `timed-out` if not. */
-  readonly state: ConnectionState;
-  /** Payload from the box, and to it. */
-  readonly bytesSent: number;
-  readonly bytesReceived: number;
-  /** In ms since 1970. */
-  readonly openedAt: number;
-  /** Null while it is open. */
-  readonly closedAt: number | null;
-}
-
-/** How it is with a connection. */
-export type ConnectionState = 'asked' | 'open' | 'closed' | 'refused' | 'reset' | 'timed-out';
 
 /** A box's network in numbers. */
 export interface TrafficCounts {

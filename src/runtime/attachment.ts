@@ -5,6 +5,7 @@ import { Portal } from '../portal/connect.ts';
 import type { JsonObject } from '../portal/messages.ts';
 import type { PortName } from '../spec/box-options.ts';
 import type { PortMapping } from '../spec/box-spec.ts';
+import type { ConnectionRecord } from '../spec/connection-record.ts';
 import type { PublishedPort } from '../spec/info.ts';
 import { formatNetworkRule, type NetworkRule } from '../spec/network-rule.ts';
 import { socketPath } from './owner-address.ts';
@@ -62,6 +63,12 @@ export class Attachment implements Disposable {
   async setRules(rules: readonly NetworkRule[]): Promise<void> {
     const allowNet = rules.map(formatNetworkRule);
     await askOwner(this.#portal, { service: ownerServices.rules, allowNet });
+  }
+
+  /** The newest connections of the box. @throws BoxliteError what the owner answers */
+  async connections(): Promise<readonly ConnectionRecord[]> {
+    const answer = await askOwner(this.#portal, { service: ownerServices.connections });
+    return answer['connections'] as readonly ConnectionRecord[];
   }
 
   /** Whether it keeps this program from ending. */

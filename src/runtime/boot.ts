@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { open } from 'node:fs/promises';
+import type { BoxliteError } from '../base/errors.ts';
 import { engines } from '../engine/engine.ts';
 import { requireMemory } from '../engine/kernel-needs.ts';
 import { UmlMailbox } from '../engine/uml/mailbox.ts';
@@ -15,7 +16,7 @@ import { nameFiles } from './box-names.ts';
 import type { Host, ReadyEngine } from './host.ts';
 import { scratchDirectories } from './host-checks.ts';
 import { startJailed } from './jailed-vm.ts';
-import { NetworkLink } from './network-link.ts';
+import { NetworkLink, type TrafficGrowth } from './network-link.ts';
 import type { RootImage } from './root-image.ts';
 import { type Vm, vmStage } from './vm.ts';
 import { type Providers, Volumes } from './volumes.ts';
@@ -37,6 +38,8 @@ export interface BootInput {
   readonly providers: Providers;
   /** Where an enabled network leads to. */
   readonly uplink: Uplink;
+  /** Told what passes over its network. */
+  readonly onTraffic: (growth: TrafficGrowth) => void;
   /** Told the VMM's pid as soon as it has one. */
   readonly onSpawned?: (pid: number) => Promise<void>;
 }
@@ -128,7 +131,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
 
   // The network comes up while the first command is on its way.
   const enabled = spec.network.mode === 'enabled';
-  const network = enabled ? openNetwork(vm, input.uplink) : null;
+  const network = enabled ? openNetwork(vm, input) : null;
   if (network !== null) kept.use(network);
   const timings = { imageMs, diskMs, agentMs, rootMs };
   return { vm, engine: ready, config, network, timings, resources: kept.move() };
@@ -140,8 +143,9 @@ function inPtraceMode(kernel: Kernel): Kernel {
 }
 
 /** A box whose network cannot be had does not go on without. */
-function openNetwork(vm: Vm, uplink: Uplink): NetworkLink {
-  return new NetworkLink(vm.portal.channel, uplink, (reason) => vm.portal.close(reason));
+function openNetwork(vm: Vm, { uplink, onTraffic }: BootInput): NetworkLink {
+  const onFailed = (reason: BoxliteError) => vm.portal.close(reason);
+  return new NetworkLink(vm.portal.channel, { uplink, onTraffic, onFailed });
 }
 
 /** Each call returns the milliseconds since the one before. */

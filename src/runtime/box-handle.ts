@@ -7,6 +7,7 @@ import type { BoxBackend, Connection, StartSpec } from '../box/lite-box.ts';
 import { killTree } from '../process/tree.ts';
 import type { PortName } from '../spec/box-options.ts';
 import type { BoxSpec, PortMapping } from '../spec/box-spec.ts';
+import type { ConnectionRecord } from '../spec/connection-record.ts';
 import type { BoxInfo, PublishedPort } from '../spec/info.ts';
 import type { BoxMetrics } from '../spec/metrics.ts';
 import type { NetworkRule } from '../spec/network-rule.ts';
@@ -86,9 +87,11 @@ export class BoxHandle implements BoxBackend {
   async metrics(): Promise<BoxMetrics> {
     const row = this.#look();
     if (row === null) throw this.#gone();
+    const traffic = (await this.#owner.get(this.id.asStr()))?.traffic() ?? null;
     const measures = this.#home.look(({ metrics }) => metrics.ofBox(this.id));
     if (measures === null) throw this.#gone();
-    return this.#meter.measure(row, measures);
+    const networkTcpConnections = traffic?.tcpConnections ?? null;
+    return { ...(await this.#meter.measure(row, measures)), networkTcpConnections };
   }
 
   async *logs(options: { follow: boolean; signal?: AbortSignal | undefined }) {
@@ -166,6 +169,16 @@ export class BoxHandle implements BoxBackend {
       throw new BoxliteError('InvalidState', `The box ${this.id} does not run: start it first`);
     }
     await attachment.setRules(rules);
+  }
+
+  async connections(): Promise<readonly ConnectionRecord[]> {
+    const own = await this.#owner.get(this.id.asStr());
+    if (own !== null) return own.traffic()?.connections() ?? [];
+    const row = this.#look();
+    if (row === null) throw this.#gone();
+    if (row.owner === null) return [];
+    const attachment = this.#attached() ?? (await this.#knock(row.owner));
+    return attachment === null ? [] : attachment.connections();
   }
 
   async *events(options: { follow: boolean; signal?: AbortSignal | undefined }) {

@@ -13,13 +13,15 @@ export class BoxMeter {
   #last: { readonly vmm: ProcessIdentity; readonly usage: TreeUsage } | null = null;
 
   /** What is remembered of the box, and what its VMM takes now. */
-  async measure(row: BoxRow, stored: StoredMetrics): Promise<BoxMetrics> {
+  async measure(
+    row: BoxRow,
+    stored: StoredMetrics,
+  ): Promise<Omit<BoxMetrics, 'networkTcpConnections'>> {
     const used = row.vmm === null ? null : await this.#use(row.vmm, row.spec.cpus);
     return {
       ...stored,
       cpuPercent: used?.cpuPercent ?? null,
       memoryBytes: used?.memoryBytes ?? null,
-      networkTcpConnections: null,
     };
   }
 

@@ -13,6 +13,24 @@ const BATCH_BYTES = 256 * 1024;
 /** Below this part of it a batch is copied out, and its memory used again. */
 const COPIED_BYTES_MAX = BATCH_BYTES / 8;
 const TICK_MS = 1_000;
+/** How often what has passed is told of while it passes, in ticks. */
+const COUNT_TICKS = 5;
+
+/** By how much a box's counters have grown. */
+export interface TrafficGrowth {
+  readonly networkBytesSent: number;
+  readonly networkBytesReceived: number;
+  readonly networkTcpErrors: number;
+}
+
+/** What a link needs besides its channel. */
+export interface NetworkLinkOptions {
+  readonly uplink: Uplink;
+  /** Told if the agent cannot have its network device. */
+  readonly onFailed: (why: BoxliteError) => void;
+  /** Told now and then, and at the end. */
+  readonly onTraffic: (growth: TrafficGrowth) => void;
+}
 
 /** A box's stack at the end of its wire. It lives until the wire ends or it is disposed of. */
 export class NetworkLink implements Disposable {
@@ -21,16 +39,21 @@ export class NetworkLink implements Disposable {
   #batch = Buffer.allocUnsafeSlow(BATCH_BYTES);
   #scheduled = false;
   #writing = false;
+  readonly #onTraffic: (growth: TrafficGrowth) => void;
   #timer: NodeJS.Timeout | null = null;
+  #ticks = 0;
+  /** What has been told of. */
+  #told = { bytesSent: 0, bytesReceived: 0, tcpErrors: 0 };
   #closed = false;
 
   /**
    * Asks the agent for its network device, and does not wait: commands come behind on the same wire, and find it
-   * there. `onFailed` is told if the agent cannot have it.
+   * there.
    */
-  constructor(channel: Channel, uplink: Uplink, onFailed: (why: BoxliteError) => void) {
+  constructor(channel: Channel, options: NetworkLinkOptions) {
+    this.#onTraffic = options.onTraffic;
     this.stack = new NetworkStack({
-      uplink,
+      uplink: options.uplink,
       random32: () => randomBytes(4).readUInt32LE(),
       now: () => performance.now(),
       onReady: () => this.#schedule(),
@@ -38,7 +61,7 @@ export class NetworkLink implements Disposable {
     this.#stream = channel.open(netRequest(), {
       data: (chunk) => this.#receive(chunk),
       closed: (reason) => {
-        if (reason !== null && !this.#closed) onFailed(reason);
+        if (reason !== null && !this.#closed) options.onFailed(reason);
         this[Symbol.dispose]();
       },
     });
@@ -49,7 +72,20 @@ export class NetworkLink implements Disposable {
     this.#closed = true;
     if (this.#timer !== null) clearInterval(this.#timer);
     this.stack.close();
+    this.settle();
     this.#stream.reset({ code: 'closed', message: 'The network was closed' });
+  }
+
+  /** Tells of what has passed and was not told of. */
+  settle(): void {
+    const { bytesSent, bytesReceived, tcpErrors } = this.stack.counts;
+    const told = this.#told;
+    this.#told = { bytesSent, bytesReceived, tcpErrors };
+    this.#onTraffic({
+      networkBytesSent: bytesSent - told.bytesSent,
+      networkBytesReceived: bytesReceived - told.bytesReceived,
+      networkTcpErrors: tcpErrors - told.tcpErrors,
+    });
   }
 
   #receive(chunk: Uint8Array): void {
@@ -62,9 +98,11 @@ export class NetworkLink implements Disposable {
 
   #tick(): void {
     this.stack.tick();
+    if (++this.#ticks % COUNT_TICKS === 0) this.settle();
     if (this.stack.active || this.#timer === null) return;
     clearInterval(this.#timer);
     this.#timer = null;
+    this.settle();
   }
 
   /** What becomes ready together goes together. */

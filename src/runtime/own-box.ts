@@ -7,6 +7,7 @@ import { processIdentity } from '../process/identity.ts';
 import type { PortName } from '../spec/box-options.ts';
 import type { PortMapping } from '../spec/box-spec.ts';
 import { BoxStatus } from '../spec/box-status.ts';
+import type { ConnectionRecord } from '../spec/connection-record.ts';
 import type { PublishedPort } from '../spec/info.ts';
 import type { NetworkRule } from '../spec/network-rule.ts';
 import type { BoxClaim, BoxOwner, BoxRow } from '../store/box-row.ts';
@@ -38,6 +39,13 @@ export interface OwnBoxOptions {
   readonly providers: Providers;
   /** Called once, when the box is nobody's any more. */
   readonly onEnded: () => void;
+}
+
+/** What passes over the network of a box of ours. */
+export interface OwnTraffic {
+  /** Open now. */
+  readonly tcpConnections: number;
+  connections(): ConnectionRecord[];
 }
 
 /**
@@ -94,6 +102,7 @@ export class OwnBox {
           disk: () => this.#openDisk(),
           providers,
           uplink: network.uplink,
+          onTraffic: (growth) => metrics.countBox(row.id, growth),
           onSpawned: (pid) => this.#spawned(pid),
         },
         signal,
@@ -137,6 +146,15 @@ export class OwnBox {
       throw new BoxliteError('InvalidState', `The network of the box ${this.id} is disabled`);
     }
     this.#network.setRules(rules);
+  }
+
+  /** Its connections, and in the store what has passed; null if it does not run or has no network. */
+  traffic(): OwnTraffic | null {
+    const network = this.#stopping === null ? (this.#booted?.network ?? null) : null;
+    if (network === null) return null;
+    network.settle();
+    const { tcpConnections } = network.stack.counts;
+    return { tcpConnections, connections: () => network.stack.connections() };
   }
 
   /** Resolves when what the network refused so far can be read. */

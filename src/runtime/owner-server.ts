@@ -19,7 +19,11 @@ export const ownerServices = {
   publish: 'owner.publish',
   unpublish: 'owner.unpublish',
   rules: 'owner.rules',
+  connections: 'owner.connections',
 } as const;
+
+/** Connections that one answer has room for. */
+const CONNECTIONS_TOLD_MAX = 128;
 
 /** The boxes that an owner answers for. */
 export interface OwnedBoxes {
@@ -108,12 +112,20 @@ class Client {
     if (service === ownerServices.rules) {
       return this.#answer(stream, this.#setRules(request['allowNet']));
     }
+    if (service === ownerServices.connections) {
+      return this.#answer(stream, this.#connections());
+    }
     try {
       return bridge(this.#channel, stream, request, this.#attached().connection().channel);
     } catch (error) {
       this.#refuse(stream, error);
       return {};
     }
+  }
+
+  async #connections(): Promise<JsonObject> {
+    const all = this.#attached().traffic()?.connections() ?? [];
+    return { connections: all.slice(-CONNECTIONS_TOLD_MAX) };
   }
 
   async #attach(id: string): Promise<JsonObject> {

@@ -73,6 +73,8 @@ forEachEngine((engine) => {
     const servers = new Servers();
     before(async () => {
       await box().copyIn(compileGuest('network', folders.homes), '/bin/');
+      // Where refusals are noted is made with the first one.
+      await probe('send', '169.254.169.254', 80, 1);
     });
     after(() => servers.close());
 
@@ -155,7 +157,9 @@ forEachEngine((engine) => {
       const port = await servers.tcp((socket) => socket.on('error', error.resolve).resume());
       assert.equal(await probe('reset', HOST_ALIAS.v4, port), 'reset 0');
       assert.equal((await error.promise).code, 'ECONNRESET');
-      const rude = await servers.tcp((socket) => socket.resetAndDestroy());
+      const rude = await servers.tcp((socket) =>
+        socket.once('data', () => socket.resetAndDestroy()),
+      );
       assert.match(await probe('be-reset', HOST_ALIAS.v4, rude), /Connection reset/);
     });
 
@@ -193,6 +197,11 @@ forEachEngine((engine) => {
       await probe('send', HOST_ALIAS.v4, 1, 1);
       const { networkTcpErrors } = await box().metrics();
       assert.equal(Number(networkTcpErrors) - Number(later.networkTcpErrors), 1);
+      const [served, refused] = (await box().network.connections()).slice(-2);
+      assert.deepEqual(served?.to, { address: HOST_ALIAS.v4, port });
+      assert.equal(served?.state, 'closed');
+      assert.ok(Number(served?.bytesReceived) > 10_000 && Number(served?.bytesSent) > 10);
+      assert.equal(refused?.state, 'refused');
     });
   });
 

@@ -151,10 +151,11 @@ static void run_reset(int fd)
     printf("reset %d\n", close(fd));
 }
 
-/* Reads until the other side resets. */
+/* Says something, and reads until the other side resets. */
 static void run_be_reset(int fd)
 {
     char byte;
+    send_all(fd, "x", 1);
     ssize_t got = read(fd, &byte, 1);
     printf("read %zd: %s\n", got, got < 0 ? strerror(errno) : "an end");
 }
