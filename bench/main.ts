@@ -25,6 +25,7 @@ import { sizes } from './sizes.ts';
 import { Subject } from './subject.ts';
 import { renderTable } from './table.ts';
 import { stdinThroughput, stdoutThroughput } from './throughput.ts';
+import { sharedDirectory } from './volumes.ts';
 
 type Measure = (subject: Subject) => Promise<Figure | Figure[]>;
 
@@ -40,6 +41,7 @@ const measures: Readonly<Record<string, Measure>> = {
   'box-memory': boxMemory,
   density,
   'shim-memory': shimMemory,
+  volumes: sharedDirectory,
   sizes,
 };
 
