@@ -19,6 +19,8 @@ runs that and ends with it; without one it waits for "boxlite exec".
       --cpus N            processors (default 2)
   -m, --memory MIB        memory (default 512)
       --disk-size GIB     what the box may write (default 10), taken as it is written
+      --network MODE      enabled (default) or none
+      --allow-net RULE    reach only this: a name, *.domain, address or block, each with :PORT if wanted; repeatable
   -p, --publish PORT      [IP:][HOST:]PORT[/udp]: let the host listen for a port of the box
       --engine ENGINE     auto, kvm, hvf, uml or tcg`;
 

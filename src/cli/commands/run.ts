@@ -31,6 +31,8 @@ instead, and the box goes on until its command, or the image's own, ends.
       --cpus N            processors (default 2)
   -m, --memory MIB        memory (default 512)
       --disk-size GIB     what the box may write (default 10), taken as it is written
+      --network MODE      enabled (default) or none
+      --allow-net RULE    reach only this: a name, *.domain, address or block, each with :PORT if wanted; repeatable
       --timeout SECONDS   end the command after this long, with status 124
   -p, --publish PORT      [IP:][HOST:]PORT[/udp]: let the host listen for a port of the box
       --engine ENGINE     auto, kvm, hvf, uml or tcg
