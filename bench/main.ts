@@ -17,6 +17,7 @@ import { density } from './density.ts';
 import { execRoundTrip } from './exec.ts';
 import { type Figure, figure } from './figure.ts';
 import { copies, smallRead } from './files.ts';
+import { jailCost } from './jail.ts';
 import { ownerMemory } from './owner-memory.ts';
 import { parallelCommands } from './parallel.ts';
 import { recovery } from './recovery.ts';
@@ -31,6 +32,7 @@ type Measure = (subject: Subject) => Promise<Figure | Figure[]>;
 
 const measures: Readonly<Record<string, Measure>> = {
   'cold-start': coldStart,
+  jail: jailCost,
   exec: execRoundTrip,
   stdout: stdoutThroughput,
   stdin: stdinThroughput,
