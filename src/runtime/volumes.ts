@@ -22,7 +22,7 @@ interface OpenVolume {
 /** See the top of this file. */
 export class Volumes implements AsyncDisposable {
   readonly #open: readonly OpenVolume[];
-  readonly #servers: VolumeServer[] = [];
+  readonly #servers = new Map<OpenVolume, VolumeServer>();
 
   private constructor(open: readonly OpenVolume[]) {
     this.#open = open;
@@ -54,12 +54,14 @@ export class Volumes implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#servers.map((server) => server.close()));
-    if (this.#servers.length > 0) return;
-    await Promise.all(this.#open.map(({ provider }) => provider.close?.()));
+    // Each provider is closed once: by its server, or here if it never got one.
+    await Promise.all(
+      this.#open.map((volume) => this.#servers.get(volume)?.close() ?? volume.provider.close?.()),
+    );
   }
 
-  #mountOne(channel: Channel, { mount, provider, root }: OpenVolume, user: string): Promise<void> {
+  #mountOne(channel: Channel, volume: OpenVolume, user: string): Promise<void> {
+    const { mount, provider, root } = volume;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const request = {
       service: 'volume',
@@ -80,7 +82,7 @@ export class Volumes implements AsyncDisposable {
           consumed: (bytes) => stream.consumed(bytes),
           failed: ({ message }) => stream.reset({ code: 'EPROTO', message }),
         });
-        this.#servers.push(server);
+        this.#servers.set(volume, server);
         resolve();
       },
       data: (piece) => server?.receive(piece),
