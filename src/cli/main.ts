@@ -16,49 +16,71 @@ import { run, runUsage } from './commands/run.ts';
 import { start, startUsage } from './commands/start.ts';
 import { stats, statsUsage } from './commands/stats.ts';
 import { stop, stopUsage } from './commands/stop.ts';
+import { completionScript, shells } from './completion.ts';
 
-const commands: Readonly<
-  Record<string, { run: (args: readonly string[]) => Promise<number>; usage: string }>
-> = {
-  run: { run, usage: runUsage },
-  create: { run: create, usage: createUsage },
-  start: { run: start, usage: startUsage },
-  stop: { run: stop, usage: stopUsage },
-  rm: { run: rm, usage: rmUsage },
-  ls: { run: ls, usage: lsUsage },
-  ps: { run: ls, usage: lsUsage },
-  inspect: { run: inspect, usage: inspectUsage },
-  exec: { run: exec, usage: execUsage },
-  cp: { run: cp, usage: cpUsage },
-  logs: { run: logs, usage: logsUsage },
-  stats: { run: stats, usage: statsUsage },
-  pull: { run: pull, usage: pullUsage },
-  images: { run: images, usage: imagesUsage },
-  image: { run: image, usage: imageUsage },
-  doctor: { run: doctor, usage: doctorUsage },
-  kernel: { run: kernel, usage: kernelUsage },
+const completionUsage = `boxlite completion bash|zsh|fish
+
+Prints a script with which a shell completes our commands and options. For the shell at hand:
+
+    source <(boxlite completion bash)        also zsh, behind its compinit
+    boxlite completion fish | source
+
+The script's first lines say where to put it for good.`;
+
+interface Command {
+  readonly run: (args: readonly string[]) => Promise<number>;
+  /** In a line, for the list of commands. */
+  readonly summary: string;
+  readonly usage: string;
+}
+
+const commands: Readonly<Record<string, Command>> = {
+  run: { run, summary: 'boot a box and run a command in it', usage: runUsage },
+  create: { run: create, summary: 'make a box', usage: createUsage },
+  start: { run: start, summary: 'boot boxes', usage: startUsage },
+  stop: { run: stop, summary: 'stop boxes', usage: stopUsage },
+  rm: { run: rm, summary: 'remove boxes', usage: rmUsage },
+  ls: { run: ls, summary: 'list boxes', usage: lsUsage },
+  ps: { run: ls, summary: 'list boxes, as ls does', usage: lsUsage },
+  inspect: { run: inspect, summary: 'tell all about boxes', usage: inspectUsage },
+  exec: { run: exec, summary: 'run a command in a box that runs', usage: execUsage },
+  cp: { run: cp, summary: 'copy files into a box and out of it', usage: cpUsage },
+  logs: { run: logs, summary: "show what a box's main command has printed", usage: logsUsage },
+  stats: { run: stats, summary: 'show what boxes take from the host', usage: statsUsage },
+  pull: { run: pull, summary: 'bring an image here', usage: pullUsage },
+  images: { run: images, summary: 'list the images on this host', usage: imagesUsage },
+  image: { run: image, summary: 'inspect, import, export and remove images', usage: imageUsage },
+  doctor: { run: doctor, summary: 'tell what this host can run boxes on', usage: doctorUsage },
+  completion: {
+    run: completion,
+    summary: 'print a script with which a shell completes commands',
+    usage: completionUsage,
+  },
+  kernel: { run: kernel, summary: 'build and list guest kernels', usage: kernelUsage },
 };
+
+/** Width of the commands' names in the list of them. */
+const COLUMN = 11;
 
 const usage = `boxlite COMMAND [OPTIONS]
 
-  run      boot a box and run a command in it
-  create   make a box
-  start    boot boxes
-  stop     stop boxes
-  rm       remove boxes
-  ls       list boxes
-  inspect  tell all about boxes
-  exec     run a command in a box that runs
-  cp       copy files into a box and out of it
-  logs     show what a box's main command has printed
-  stats    show what boxes take from the host
-  pull     bring an image here
-  images   list the images on this host
-  image    inspect, import, export and remove images
-  doctor   tell what this host can run boxes on
-  kernel   build and list guest kernels
+${Object.entries(commands)
+  .filter(([name]) => name !== 'ps')
+  .map(([name, { summary }]) => `  ${name.padEnd(COLUMN)} ${summary}`)
+  .join('\n')}
 
 "boxlite COMMAND --help" tells more. --debug shows where an error came from.`;
+
+async function completion(args: readonly string[]): Promise<number> {
+  const [name, another] = args;
+  const shell = shells.find((each) => each === name);
+  if (shell === undefined || another !== undefined) {
+    throw new UsageError(`completion: name one of ${shells.join(', ')}`);
+  }
+  const list = Object.entries(commands).map(([name, rest]) => ({ name, ...rest }));
+  process.stdout.write(completionScript(shell, list));
+  return 0;
+}
 
 /** Exit statuses of our own, as Docker has them. */
 const USAGE = 2;
