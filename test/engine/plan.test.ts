@@ -170,9 +170,18 @@ describe('jailed()', () => {
   });
 
   it('bounds the memory a taken-over VMM could fill', () => {
-    const at = inside.args.indexOf('--size');
-    assert.ok(Number(inside.args[at + 1]) < 256 * 1024 * 1024);
-    assert.deepEqual(inside.args.slice(at + 2, at + 4), ['--tmpfs', '/dev/shm']);
+    const folders = inside.args.flatMap((word, i) =>
+      word === '--size' ? [inside.args.slice(i + 1, i + 4)] : [],
+    );
+    assert.deepEqual(
+      folders.map(([, , path]) => path),
+      ['/tmp', '/dev/shm'],
+    );
+    for (const [bytes] of folders) assert.ok(Number(bytes) < 256 * 1024 * 1024);
+    const readOnly = inside.args.flatMap((word, i) =>
+      word === '--remount-ro' ? [inside.args[i + 1]] : [],
+    );
+    assert.deepEqual(readOnly, ['/dev', '/']);
   });
 });
 
