@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises';
 import { BoxliteError, messageOf } from '../base/errors.ts';
 import { enginePreference, engines } from '../engine/engine.ts';
 import type { OnKernelProgress } from '../engine/kernel/progress.ts';
@@ -187,7 +188,8 @@ export class Host {
     const { path } = this.options;
     const [bubblewrap, prlimit, setpriv] = await Promise.all([
       findProgram('bwrap', path),
-      findProgram('prlimit', path),
+      // A link to it may lie where the jail has something else.
+      findProgram('prlimit', path).then((found) => (found === null ? null : realpath(found))),
       findProgram('setpriv', path),
     ]);
     if (bubblewrap === null) {

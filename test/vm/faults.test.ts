@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { accessSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import {
+  accessSync,
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +26,10 @@ const PROGRAM_MS = 120_000;
 const EARLY_MS = 30;
 const arch = process.arch === 'arm64' ? 'arm64' : 'x64';
 /** Programs of the host that BoxLite uses. */
-const hostPrograms = ['bwrap', 'busybox', 'ldd', 'sh', 'bash', 'tar', 'xz', qemuProgram(arch)];
+const hostPrograms = [
+  ...['bwrap', 'prlimit', 'setpriv', 'busybox', 'ldd', 'sh', 'bash', 'tar', 'xz'],
+  qemuProgram(arch),
+];
 
 interface Ended {
   readonly code: number | null;
@@ -47,9 +58,12 @@ async function program(name: string, args: string[], env: Record<string, string>
 }
 
 /** A `PATH` with what BoxLite uses but for one program. */
-function pathWithout(missing: string, within: string): string {
-  const folder = join(within, `without-${missing}`);
-  mkdirSync(folder);
+function pathWithout(missing: string): string {
+  // Not in a home: a root's VMMs are started as a user who may not look in there.
+  const scratch = dirname(folders.homes);
+  chmodSync(scratch, 0o711);
+  const folder = mkdtempSync(join(scratch, `without-${missing}-`));
+  chmodSync(folder, 0o755);
   for (const name of hostPrograms.filter((other) => other !== missing)) {
     for (const place of [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']) {
       const found = join(place, name);
@@ -84,7 +98,7 @@ async function tryRun(
 describe('without the programs that an engine needs', () => {
   it('no engine works without bubblewrap, and it says so', async () => {
     await using owner = new TestRuntime('auto');
-    const PATH = pathWithout('bwrap', owner.homeDir);
+    const PATH = pathWithout('bwrap');
     for (const engine of testedEngines) {
       const { kind, message } = await tryRun(engine, owner.homeDir, { PATH });
       assert.equal(kind, 'Config');
@@ -100,7 +114,7 @@ describe('without the programs that an engine needs', () => {
 
   it("QEMU's engines do not work without QEMU, and it says so", async () => {
     await using owner = new TestRuntime('auto');
-    const PATH = pathWithout(qemuProgram(arch), owner.homeDir);
+    const PATH = pathWithout(qemuProgram(arch));
     const { kind, message } = await tryRun('tcg', owner.homeDir, { PATH });
     assert.equal(kind, 'Engine');
     assert.match(message ?? '', /Cannot find "qemu-system-\w+": install QEMU/);
@@ -108,7 +122,7 @@ describe('without the programs that an engine needs', () => {
 
   it('there is no "builtin:base" without busybox, and it says so', async () => {
     await using owner = new TestRuntime('auto');
-    const PATH = pathWithout('busybox', owner.homeDir);
+    const PATH = pathWithout('busybox');
     const { kind, message } = await tryRun('auto', owner.homeDir, { PATH });
     assert.equal(kind, 'Config');
     assert.match(message ?? '', /Cannot make "builtin:base".*install/);
@@ -138,7 +152,7 @@ forEachEngine((engine) => {
       await using owner = new TestRuntime(engine);
       const BOXLITE_CACHE = cacheWithKernel(owner.homeDir, Buffer.from('no kernel at all'));
       // Without apt-get nothing can be downloaded instead.
-      const PATH = pathWithout('none', owner.homeDir);
+      const PATH = pathWithout('none');
       const { kind, stdout, message } = await tryRun(engine, owner.homeDir, {
         PATH,
         BOXLITE_CACHE,
