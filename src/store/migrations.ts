@@ -1,13 +1,13 @@
 import { backUp } from './backup.ts';
 import type { Connection } from './connection.ts';
 import { unusableDatabase } from './database-error.ts';
-import { schemaVersion1 } from './schema.ts';
+import { schemaVersion1, schemaVersion2 } from './schema.ts';
 
 /** The SQL that leads to each version from the one before it; the first makes an empty file version 1. */
 export type Migrations = readonly [string, ...string[]];
 
 /** Never edited, only added to. For every version there is a dump in the tests that is migrated from. */
-export const migrations: Migrations = [schemaVersion1];
+export const migrations: Migrations = [schemaVersion1, schemaVersion2];
 
 /** 'BxLt', so that a database can be told from another program's. */
 export const APPLICATION_ID = 0x42784c74;

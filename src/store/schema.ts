@@ -75,3 +75,10 @@ export const schemaVersion1 = `
     disk TEXT NOT NULL
   ) STRICT;
 `;
+
+/** Two switches of `SecuritySettings` that came later, off as they were for boxes made before. */
+export const schemaVersion2 = `
+  UPDATE boxes SET spec = json_set(
+    spec, '$.security.allowUnjailed', json('false'), '$.security.umlPtrace', json('false')
+  );
+`;
