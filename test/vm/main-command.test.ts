@@ -133,7 +133,7 @@ forEachEngine((engine) => {
         assert.equal(measured?.commandsRunTotal, 1);
         assert.equal(measured?.bytesReceivedTotal, 5);
         assert.ok((measured?.guestBootDurationMs ?? 0) > 0);
-        assert.equal(measured?.networkBytesSent, null);
+        assert.equal(measured?.networkBytesSent, 0);
       }
       await box.stop();
       const after = await box.metrics();

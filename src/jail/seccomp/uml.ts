@@ -177,8 +177,13 @@ const commonCalls: AllowList = [
 export const umlSeccompCalls: AllowList = [
   ...commonCalls,
   {
-    calls: ['futex', 'gettid', 'getuid', 'rt_tgsigqueueinfo', 'exit', 'tgkill'],
+    calls: ['futex', 'gettid', 'getuid', 'rt_tgsigqueueinfo', 'exit'],
     why: 'processors are threads, wait for stubs and interrupt each other',
+  },
+  {
+    calls: ['tgkill'],
+    why: 'a processor interrupts another one',
+    when: 'the guest happens to need it',
   },
   {
     calls: ['sched_getaffinity', 'sched_setaffinity'],
