@@ -159,16 +159,7 @@ export class BoxHandle implements BoxBackend {
   }
 
   async setRules(rules: readonly NetworkRule[]): Promise<void> {
-    const own = await this.#owner.get(this.id.asStr());
-    if (own !== null) return own.setRules(rules);
-    const row = this.#look();
-    if (row === null) throw this.#gone();
-    const attachment =
-      row.owner === null ? null : (this.#attached() ?? (await this.#knock(row.owner)));
-    if (attachment === null) {
-      throw new BoxliteError('InvalidState', `The box ${this.id} does not run: start it first`);
-    }
-    await attachment.setRules(rules);
+    await (await this.#whoRunsIt()).setRules(rules);
   }
 
   async connections(): Promise<readonly ConnectionRecord[]> {
@@ -177,8 +168,8 @@ export class BoxHandle implements BoxBackend {
     const row = this.#look();
     if (row === null) throw this.#gone();
     if (row.owner === null) return [];
-    const attachment = this.#attached() ?? (await this.#knock(row.owner));
-    return attachment === null ? [] : attachment.connections();
+    if (this.#attached() === null) await this.#attach(row, row.owner);
+    return this.#attachment?.connections() ?? [];
   }
 
   async *events(options: { follow: boolean; signal?: AbortSignal | undefined }) {
