@@ -55,6 +55,7 @@ export class ExecOutput implements AsyncIterable<string> {
   readonly #buffer: OutputBuffer;
   #reading = false;
 
+  /** @internal */
   constructor(buffer: OutputBuffer) {
     this.#buffer = buffer;
   }

@@ -65,6 +65,7 @@ export class Execution implements AsyncDisposable {
   /**
    * Starts a command; resolves once it runs.
    * @throws BoxliteError `Run` if it cannot be found or executed; the signal's reason if aborted.
+   * @internal
    */
   static async start(
     channel: Channel,

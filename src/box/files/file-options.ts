@@ -29,6 +29,12 @@ export interface ReaddirOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How a file is opened, by the letters of `node:fs`. */
+export type OpenFlags =
+  | ('r' | 'rs' | 'r+' | 'rs+')
+  | ('w' | 'wx' | 'w+' | 'wx+')
+  | ('a' | 'as' | 'ax' | 'a+' | 'as+' | 'ax+');
+
 // From the kernel's fcntl.h, the same on x86-64 and arm64.
 const O_RDONLY = 0;
 const O_WRONLY = 1;
@@ -39,7 +45,7 @@ const O_TRUNC = 0o1000;
 const O_APPEND = 0o2000;
 const O_SYNC = 0o4010000;
 
-const openFlags = {
+const openFlags: Readonly<Record<OpenFlags, number>> = {
   r: O_RDONLY,
   rs: O_RDONLY | O_SYNC,
   'r+': O_RDWR,
@@ -54,10 +60,7 @@ const openFlags = {
   'a+': O_RDWR | O_CREAT | O_APPEND,
   'as+': O_RDWR | O_CREAT | O_APPEND | O_SYNC,
   'ax+': O_RDWR | O_CREAT | O_APPEND | O_EXCL,
-} as const;
-
-/** How a file is opened, by the letters of `node:fs`. */
-export type OpenFlags = keyof typeof openFlags;
+};
 
 /** The kernel's number for these letters. @throws BoxliteError `InvalidArgument` */
 export function flagNumber(flags: OpenFlags): number {
