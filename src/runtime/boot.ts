@@ -12,6 +12,7 @@ import type { ImageConfig } from '../image/config.ts';
 import type { Uplink } from '../network/connection.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
 import type { Kernel } from '../spec/parts.ts';
+import { BoxGroup } from './box-group.ts';
 import { nameFiles } from './box-names.ts';
 import type { Host, ReadyEngine } from './host.ts';
 import { scratchDirectories } from './host-checks.ts';
@@ -100,6 +101,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
     disks: { image: image.fd, box: disk.fd },
     mailbox: mailbox?.descriptor ?? null,
   });
+  const group = kept.use(new BoxGroup(host, input.hostname, spec));
   const timeoutMs = spec.bootTimeoutMs ?? engine.bootTimeoutMs;
   const vm = kept.use(
     await startJailed(plan, {
@@ -109,7 +111,9 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
       mailbox,
       timeoutMs,
       signal,
-      onSpawned: input.onSpawned,
+      onSpawned: async (pid) => {
+        await Promise.all([input.onSpawned?.(pid), group.hold(pid)]);
+      },
     }),
   );
   const agentMs = clock();

@@ -59,6 +59,9 @@ export function remedyFor(engine: EngineName, reason: string): string | null {
     );
   }
   if (/install|apt-get|There is no engine/.test(reason)) return null;
+  if (/KVM kernel module: Permission denied/.test(reason)) {
+    return 'let a group have /dev/kvm (chgrp kvm /dev/kvm; chmod g+rw /dev/kvm): no VMM runs as root';
+  }
   if (engine === 'kvm') {
     return (
       'enable hardware virtualisation in the firmware, or nested virtualisation where this host is a ' +

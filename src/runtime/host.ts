@@ -10,6 +10,7 @@ import type { JailPrograms } from '../jail/jail.ts';
 import type { EngineReport } from '../spec/info.ts';
 import type { EngineName, Kernel, RunCommand, Vmm } from '../spec/parts.ts';
 import { findAgent, findUmlPreload } from './agent.ts';
+import { type FoundPlace, findGroupPlace } from './control-groups.ts';
 import {
   checkKvm,
   fileIdentity,
@@ -46,6 +47,8 @@ export interface HostOptions {
   readonly run: RunCommand;
   /** Told of what takes long, such as downloading a kernel. */
   readonly onProgress?: OnKernelProgress;
+  /** Where VMMs have control groups; absent: where this host has a place for them. */
+  readonly groupPlace?: FoundPlace;
 }
 
 /** An engine on its way to being used. */
@@ -64,6 +67,7 @@ export class Host {
   readonly options: HostOptions;
   readonly #verdicts: Verdicts;
   readonly #ready = new Map<EngineName, SharedWork<ReadyEngine>>();
+  #groupPlace: FoundPlace | null = null;
 
   constructor(options: HostOptions) {
     this.options = options;
@@ -97,6 +101,12 @@ export class Host {
     if (options.retry === true) await this.#verdicts.forgetFailures();
     for (const name of enginePreference) reports.push(await this.#report(name, options.signal));
     return reports;
+  }
+
+  /** Where VMMs have control groups, looked for by the first call. */
+  get groupPlace(): FoundPlace {
+    this.#groupPlace ??= this.options.groupPlace ?? findGroupPlace();
+    return this.#groupPlace;
   }
 
   #get(attempt: Attempt): Promise<ReadyEngine> {
@@ -214,6 +224,7 @@ export class Host {
     const tried: string[] = [];
     try {
       const { kernel, vmm, bootMs } = await this.#get({ name, signal, tried });
+      tried.push(describePlace(this.groupPlace));
       const { origin, version, path } = kernel;
       const about = { kernel: { origin, version, path }, vmm: vmm.version, bootMs };
       return { engine: name, usable: true, reason: null, remedy: null, tried, ...about };
@@ -225,4 +236,12 @@ export class Host {
       return { engine: name, usable: false, reason, remedy, tried, ...nothing };
     }
   }
+}
+
+function describePlace(place: FoundPlace): string {
+  if ('folder' in place) return `found control groups for ${[...place.controllers].join(', ')}`;
+  return (
+    `found no control group to limit whole VMMs by: ${place.reason}. Boxes run all the same, each process ` +
+    'within its limits; run this as root, or where systemd has delegated groups (systemd-run --user --scope)'
+  );
 }

@@ -16,6 +16,7 @@ import { startVm, type Vm, type VmOptions } from './vm.ts';
 const OTHERS_READ = 0o004;
 const ALL_READ = 0o444;
 const OTHERS_READ_WRITE = 0o006;
+const GROUP_READ_WRITE = 0o060;
 
 /** Who is to be locked in, and how. */
 export interface JailOptions {
@@ -84,10 +85,12 @@ function requireBoundary({ kind }: LaunchPlan, security: SecuritySettings): void
 function droppedUser(plan: LaunchPlan, security: SecuritySettings, boxId: string): HostUser | null {
   if (!security.jailerEnabled || process.getuid?.() !== 0) return null;
   const user = hostUserFor(boxId, security);
-  // A device that is for a group, as /dev/kvm often is, needs that one.
+  // A device that is for a group, as /dev/kvm often is, needs that one. Nobody is made one of root's.
   const reserved = plan.devices
     .map((path) => statSync(path))
-    .find(({ mode }) => (mode & OTHERS_READ_WRITE) !== OTHERS_READ_WRITE);
+    .find(
+      ({ mode, gid }) => gid !== 0 && (mode & OTHERS_READ_WRITE) === 0 && mode & GROUP_READ_WRITE,
+    );
   return reserved === undefined ? user : { ...user, gid: reserved.gid };
 }
 

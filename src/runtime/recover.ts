@@ -7,6 +7,7 @@ import { bootId, livenessOf, processIdentity } from '../process/identity.ts';
 import { killTree } from '../process/tree.ts';
 import type { BoxOwner } from '../store/box-row.ts';
 import { type BoxVerdict, decideRecovery, processesOf } from '../store/recovery.ts';
+import { sweepGroups } from './control-groups.ts';
 import type { Home } from './home.ts';
 import { isSocketOf, pidOfSocket } from './owner-address.ts';
 
@@ -24,6 +25,8 @@ export async function recover(home: Home): Promise<void> {
     const removable = store.boxes.settle(settled, me);
     await Promise.all(removable.map(({ id }) => removeDirectory(home, id.asStr())));
     store.boxes.deleteAll(removable);
+    const place = home.host.groupPlace;
+    if ('folder' in place) await sweepGroups(place);
   }
   await Promise.all(decided.directories.map((name) => removeDirectory(home, name)));
   await removeDeadSockets(home);

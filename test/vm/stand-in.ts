@@ -16,6 +16,13 @@ import { compileGuest } from './compile.ts';
 
 const MEMORY_MIB = 128;
 
+interface StandInOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+  /** What it is compiled with. */
+  readonly macros?: Readonly<Record<string, string>>;
+}
+
 /** Starts VMs whose `/init` is a stand-in. */
 export class StandIns implements Disposable {
   readonly #engine: EngineName;
@@ -26,12 +33,13 @@ export class StandIns implements Disposable {
   }
 
   /** Waits for its hello; fails as the boot of a box does. */
-  async start(name: string, options: { timeoutMs: number; signal?: AbortSignal }): Promise<Vm> {
+  async start(name: string, options: StandInOptions): Promise<Vm> {
     const host = new Host({ cacheDir: cacheDir(), path: programPath(), run: runCommand });
     const ready = await host.engine(this.#engine);
     const modules = ready.kernel.modules.map((path) => readFileSync(path));
     const archive = join(this.#folder, `${name}.cpio`);
-    writeFileSync(archive, initramfs(readFileSync(compileGuest(name, this.#folder)), modules));
+    const program = compileGuest(name, this.#folder, options.macros);
+    writeFileSync(archive, initramfs(readFileSync(program), modules));
     const engine = engines[this.#engine];
     using mailbox = engine.mailbox ? UmlMailbox.create(scratchDirectories) : null;
     const plan = engine.plan({
