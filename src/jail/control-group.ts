@@ -1,5 +1,6 @@
 // pure
 import type { ProcessIdentity } from '../spec/process-identity.ts';
+import { enabled } from '../spec/security-presets.ts';
 import type { SecuritySettings } from '../spec/security-settings.ts';
 
 /**
@@ -75,11 +76,13 @@ function setting(controller: Controller, file: string, value: string): GroupSett
 
 /**
  * Whether a limit that was asked for counts in a group alone: outside of a jail, root's processes are not counted by
- * setrlimit(2).
+ * setrlimit(2). The default has not been asked for.
  */
 export function needsGroup(security: SecuritySettings, asRoot: boolean): boolean {
   const { jailerEnabled, resourceLimits } = security;
-  return asRoot && !jailerEnabled && resourceLimits.maxProcesses !== null;
+  const { maxProcesses } = resourceLimits;
+  const asked = maxProcesses !== null && maxProcesses !== enabled.resourceLimits.maxProcesses;
+  return asRoot && !jailerEnabled && asked;
 }
 
 /**

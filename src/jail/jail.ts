@@ -29,6 +29,8 @@ export interface JailInput {
   readonly user: { readonly uid: number; readonly gid: number } | null;
   /** Host descriptors of the plan's files, in their order: for a user who cannot reach their folders. */
   readonly opened: readonly number[] | null;
+  /** An empty host directory in which the root is built; null: it is built in memory. */
+  readonly root: string | null;
   /** The host's variables, of which the VMM gets those that the settings leave. */
   readonly environment: Readonly<Record<string, string>>;
 }
@@ -99,10 +101,11 @@ function namespaces({ newPidNs, newNetNs, uid, gid }: SecuritySettings): string[
   ];
 }
 
-/** An empty root in memory, and in it what the plan names; nothing but the memory folders can be written to. */
-function ownRoot(plan: LaunchPlan, { opened }: JailInput): string[] {
+/** An empty root, and in it what the plan names; nothing but the memory folders can be written to. */
+function ownRoot(plan: LaunchPlan, { opened, root }: JailInput): string[] {
   const first = FIRST_DESCRIPTOR + plan.descriptors.length;
   return [
+    ...(root === null ? [] : ['--bind', root, '/']),
     ...plan.libraries.flatMap((path) => ['--ro-bind', path, path]),
     ...plan.files.flatMap(({ hostPath, inside }, i) =>
       opened === null

@@ -16,6 +16,7 @@ import { BoxGroup } from './box-group.ts';
 import { nameFiles } from './box-names.ts';
 import type { Host, ReadyEngine } from './host.ts';
 import { scratchDirectories } from './host-checks.ts';
+import { JailRoot } from './jail-root.ts';
 import { startJailed } from './jailed-vm.ts';
 import { NetworkLink, type TrafficGrowth } from './network-link.ts';
 import type { RootImage } from './root-image.ts';
@@ -101,6 +102,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
     disks: { image: image.fd, box: disk.fd },
     mailbox: mailbox?.descriptor ?? null,
   });
+  const root = kept.use(await JailRoot.create(spec.security, input.hostname));
   const group = kept.use(new BoxGroup(host, input.hostname, spec));
   const timeoutMs = spec.bootTimeoutMs ?? engine.bootTimeoutMs;
   const vm = kept.use(
@@ -108,6 +110,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
       programs: ready.programs,
       security: spec.security,
       boxId: input.hostname,
+      root: root.path,
       mailbox,
       timeoutMs,
       signal,

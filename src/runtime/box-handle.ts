@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BoxliteError } from '../base/errors.ts';
 import type { BoxID } from '../base/ids.ts';
@@ -137,7 +136,7 @@ export class BoxHandle implements BoxBackend {
     };
     const claimed = this.#home.store.boxes.claim(this.id, remover);
     if (claimed === null) return;
-    await rm(this.#home.boxDir(this.id.asStr()), { recursive: true, force: true });
+    await this.#home.removeFiles(claimed);
     this.#home.store.boxes.delete(claimed.claim);
     this.#owner.withdraw(this.id.asStr());
   }

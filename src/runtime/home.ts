@@ -1,11 +1,14 @@
 import { chmodSync, mkdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoxliteError } from '../base/errors.ts';
 import { BoxDisks } from '../disk/box-disk.ts';
 import { thisProcess } from '../process/identity.ts';
 import type { ProcessIdentity } from '../spec/process-identity.ts';
+import type { BoxRow } from '../store/box-row.ts';
 import { Store } from '../store/store.ts';
 import type { Host } from './host.ts';
+import { sweepJailRoot } from './jail-root.ts';
 import { recover } from './recover.ts';
 
 /** A home: what any number of programs share, and where its parts are. */
@@ -81,6 +84,12 @@ export class Home implements Disposable {
   /** @throws BoxliteError `InvalidState` after the end of this runtime */
   requireOpen(): void {
     if (this.#closed) throw new BoxliteError('InvalidState', 'The runtime was shut down');
+  }
+
+  /** Removes what a box has kept outside of the store. */
+  async removeFiles({ id, spec }: Pick<BoxRow, 'id' | 'spec'>): Promise<void> {
+    await sweepJailRoot(spec.security, id.asStr().toLowerCase());
+    await rm(this.boxDir(id.asStr()), { recursive: true, force: true });
   }
 
   me(): Promise<ProcessIdentity> {

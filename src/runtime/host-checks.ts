@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { access, constants, readFile, stat } from 'node:fs/promises';
-import { arch as hostArch, platform, tmpdir } from 'node:os';
+import { arch as hostArch, tmpdir } from 'node:os';
 import { BoxliteError, systemCode } from '../base/errors.ts';
 import type { Architecture, EngineName } from '../spec/parts.ts';
 
@@ -10,18 +10,18 @@ const enginesByPlatform: Partial<Record<NodeJS.Platform, readonly EngineName[]>>
   darwin: ['hvf', 'tcg'],
 };
 
-/** The engines this system could have. */
-export function hostEngines(): readonly EngineName[] {
-  return enginesByPlatform[platform()] ?? [];
+/** The engines a system could have. */
+export function hostEngines(on: NodeJS.Platform): readonly EngineName[] {
+  return enginesByPlatform[on] ?? [];
 }
 
 /** Folders in which unnamed memory can be made, the fastest first. */
 export const scratchDirectories: readonly string[] = ['/dev/shm', tmpdir()];
 
 /** @throws BoxliteError `UnsupportedEngine` if this system cannot have the engine. */
-export function requirePossible(engine: EngineName): void {
-  if (!hostEngines().includes(engine)) {
-    throw new BoxliteError('UnsupportedEngine', `There is no engine "${engine}" on ${platform()}`);
+export function requirePossible(engine: EngineName, on: NodeJS.Platform): void {
+  if (!hostEngines(on).includes(engine)) {
+    throw new BoxliteError('UnsupportedEngine', `There is no engine "${engine}" on ${on}`);
   }
   if (engine === 'uml' && guestArchitecture() !== 'x64') {
     throw new BoxliteError('UnsupportedEngine', 'User-mode Linux runs on x86-64 only');

@@ -1,4 +1,4 @@
-import { realpath } from 'node:fs/promises';
+import { platform } from 'node:os';
 import { BoxliteError, messageOf } from '../base/errors.ts';
 import { enginePreference, engines } from '../engine/engine.ts';
 import type { OnKernelProgress } from '../engine/kernel/progress.ts';
@@ -7,6 +7,7 @@ import { needsPreload } from '../engine/kernel-needs.ts';
 import { sharedLibraries } from '../engine/libraries.ts';
 import { findProgram, findQemu, qemuProgram, umlVmm } from '../engine/vmm.ts';
 import type { JailPrograms } from '../jail/jail.ts';
+import { SANDBOX_EXEC } from '../jail/sandbox.ts';
 import type { EngineReport } from '../spec/info.ts';
 import type { EngineName, Kernel, RunCommand, Vmm } from '../spec/parts.ts';
 import { findAgent, findUmlPreload } from './agent.ts';
@@ -22,6 +23,7 @@ import {
   verdictKey,
 } from './host-checks.ts';
 import { cachedInitramfs } from './initramfs-cache.ts';
+import { findJailPrograms } from './jail-programs.ts';
 import { probe } from './probe.ts';
 import { SharedWork } from './shared-work.ts';
 import { type Verdict, Verdicts } from './verdicts.ts';
@@ -34,7 +36,7 @@ export interface ReadyEngine {
   readonly initramfs: string;
   readonly preload: string | null;
   readonly loopsPerJiffy: number | null;
-  readonly programs: JailPrograms;
+  readonly programs: JailPrograms | null;
   /** How long the probe took to boot. */
   readonly bootMs: number | null;
 }
@@ -49,6 +51,8 @@ export interface HostOptions {
   readonly onProgress?: OnKernelProgress;
   /** Where VMMs have control groups; absent: where this host has a place for them. */
   readonly groupPlace?: FoundPlace;
+  /** The system it is. Default: this one. */
+  readonly platform?: NodeJS.Platform;
 }
 
 /** An engine on its way to being used. */
@@ -67,10 +71,12 @@ export class Host {
   readonly options: HostOptions;
   readonly #verdicts: Verdicts;
   readonly #ready = new Map<EngineName, SharedWork<ReadyEngine>>();
+  readonly #platform: NodeJS.Platform;
   #groupPlace: FoundPlace | null = null;
 
   constructor(options: HostOptions) {
     this.options = options;
+    this.#platform = options.platform ?? platform();
     this.#verdicts = new Verdicts(options.cacheDir);
   }
 
@@ -81,7 +87,7 @@ export class Host {
   async engine(choice: EngineName | 'auto', signal?: AbortSignal): Promise<ReadyEngine> {
     if (choice !== 'auto') return this.#get({ name: choice, signal, tried: [] });
     const reasons: string[] = [];
-    for (const name of hostEngines()) {
+    for (const name of hostEngines(this.#platform)) {
       try {
         return await this.#get({ name, signal, tried: [] });
       } catch (error) {
@@ -127,8 +133,9 @@ export class Host {
 
   async #prepare(attempt: Attempt): Promise<ReadyEngine> {
     const { name, tried } = attempt;
-    requirePossible(name);
-    const programs = await this.#jailPrograms(tried);
+    requirePossible(name, this.#platform);
+    const programs = await findJailPrograms(this.options.path, this.#platform);
+    tried.push(`found ${programs?.bubblewrap ?? SANDBOX_EXEC}`);
     if (name === 'kvm') await checkKvm();
     const kernel = await this.#kernel(attempt);
     const agent = await findAgent(kernel.arch);
@@ -189,42 +196,18 @@ export class Host {
   }
 
   /** What sets the VMM's limits is executed inside the jail, so it has to be there with its libraries. */
-  async #withLimiter(vmm: Vmm, { prlimit }: JailPrograms): Promise<Vmm> {
+  async #withLimiter(vmm: Vmm, programs: JailPrograms | null): Promise<Vmm> {
+    if (programs === null) return vmm;
+    const { prlimit } = programs;
     const own = [prlimit, ...(await sharedLibraries(prlimit, this.options.run))];
     return { ...vmm, libraries: [...new Set([...vmm.libraries, ...own])] };
-  }
-
-  async #jailPrograms(tried: string[]): Promise<JailPrograms> {
-    const { path } = this.options;
-    const [bubblewrap, prlimit, setpriv] = await Promise.all([
-      findProgram('bwrap', path),
-      // A link to it may lie where the jail has something else.
-      findProgram('prlimit', path).then((found) => (found === null ? null : realpath(found))),
-      findProgram('setpriv', path),
-    ]);
-    if (bubblewrap === null) {
-      throw new BoxliteError(
-        'Config',
-        'Cannot find "bwrap", in which every VMM runs: install bubblewrap ' +
-          '(Debian: apt-get install bubblewrap)',
-      );
-    }
-    if (prlimit === null || setpriv === null) {
-      throw new BoxliteError(
-        'Config',
-        'Cannot find "prlimit" and "setpriv", which set limits: install util-linux ' +
-          '(Debian: apt-get install util-linux)',
-      );
-    }
-    tried.push(`found ${bubblewrap}`);
-    return { bubblewrap, prlimit, setpriv };
   }
 
   async #report(name: EngineName, signal?: AbortSignal): Promise<EngineReport> {
     const tried: string[] = [];
     try {
       const { kernel, vmm, bootMs } = await this.#get({ name, signal, tried });
-      tried.push(describePlace(this.groupPlace));
+      if (this.#platform === 'linux') tried.push(describePlace(this.groupPlace));
       const { origin, version, path } = kernel;
       const about = { kernel: { origin, version, path }, vmm: vmm.version, bootMs };
       return { engine: name, usable: true, reason: null, remedy: null, tried, ...about };

@@ -1,5 +1,4 @@
 import { closeSync, fchmodSync, fchownSync, fstatSync, openSync, statSync } from 'node:fs';
-import { platform } from 'node:os';
 import { wholeEnvironment } from '../base/env.ts';
 import { BoxliteError } from '../base/errors.ts';
 import { FilterFile } from '../jail/filter-file.ts';
@@ -18,12 +17,18 @@ const ALL_READ = 0o444;
 const OTHERS_READ_WRITE = 0o006;
 const GROUP_READ_WRITE = 0o060;
 
+/** Told once: it is about what a program does, not about a box. */
+let warned = false;
+
 /** Who is to be locked in, and how. */
 export interface JailOptions {
-  readonly programs: JailPrograms;
+  /** Null on macOS, whose own sandbox it is. */
+  readonly programs: JailPrograms | null;
   readonly security: SecuritySettings;
   /** The box's id, or another name of who the VMM is for. */
   readonly boxId: string;
+  /** An empty folder of the host for its root; absent or null: it is in memory. */
+  readonly root?: string | null;
 }
 
 /** A plan with all that its jail needs open on the host until the VMM has been spawned. */
@@ -46,21 +51,20 @@ export async function startJailed(plan: LaunchPlan, options: JailOptions & VmOpt
  * @throws BoxliteError `InvalidArgument` if UML is to run without a jail; `Config`; `Storage`.
  */
 export function prepareJail(plan: LaunchPlan, options: JailOptions): PreparedJail {
-  const { programs, security, boxId } = options;
+  const { programs, security, boxId, root = null } = options;
   requireBoundary(plan, security);
-  if (platform() === 'darwin') {
-    const environment = wholeEnvironment();
+  const environment = wholeEnvironment();
+  if (programs === null) {
     return { plan: sandboxed(plan, { security, environment }), [Symbol.dispose]: () => undefined };
   }
   using opened = new DisposableStack();
   const user = droppedUser(plan, security, boxId);
   const files = user === null ? null : openFor(user, plan, opened);
-  const filtered = security.seccompEnabled && platform() === 'linux';
-  const filter = filtered
+  const filter = security.seccompEnabled
     ? opened.use(FilterFile.create(filterFor(plan.kind, guestArchitecture()), scratchDirectories))
     : null;
   const input = { security, programs, filter: filter?.descriptor ?? null, user, opened: files };
-  const inside = jailed(plan, { ...input, environment: wholeEnvironment() });
+  const inside = jailed(plan, { ...input, root, environment });
   const kept = opened.move();
   return { plan: inside, [Symbol.dispose]: () => kept.dispose() };
 }
@@ -75,6 +79,8 @@ function requireBoundary({ kind }: LaunchPlan, security: SecuritySettings): void
         'another engine, or say allowUnjailed(true) if the code in the box is your own',
     );
   }
+  if (warned) return;
+  warned = true;
   process.emitWarning(
     'A user-mode Linux guest without a jail can do whatever this user can',
     'BoxliteSecurityWarning',
@@ -89,9 +95,14 @@ function droppedUser(plan: LaunchPlan, security: SecuritySettings, boxId: string
   const reserved = plan.devices
     .map((path) => statSync(path))
     .find(
-      ({ mode, gid }) => gid !== 0 && (mode & OTHERS_READ_WRITE) === 0 && mode & GROUP_READ_WRITE,
+      ({ mode, gid }) =>
+        gid !== 0 && isFor(mode, GROUP_READ_WRITE) && !isFor(mode, OTHERS_READ_WRITE),
     );
   return reserved === undefined ? user : { ...user, gid: reserved.gid };
+}
+
+function isFor(mode: number, permissions: number): boolean {
+  return (mode & permissions) === permissions;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { BoxliteError, messageOf } from '../base/errors.ts';
 import { ContainerID } from '../base/ids.ts';
 import type { Connection } from '../box/lite-box.ts';
@@ -319,7 +319,7 @@ export class OwnBox {
   }
 
   async #remove(claim: BoxClaim): Promise<void> {
-    await rm(this.#options.home.boxDir(this.id), { recursive: true, force: true });
+    await this.#options.home.removeFiles(this.#options.row);
     this.#options.home.store.boxes.delete(claim);
   }
 }

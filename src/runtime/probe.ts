@@ -23,7 +23,7 @@ const probeTimeoutsMs: Readonly<Record<EngineName, number>> = {
 /** What a probe needs to know of the host. */
 export interface ProbeInput
   extends Pick<Machine, 'engine' | 'kernel' | 'vmm' | 'initramfs' | 'preload'> {
-  readonly programs: JailPrograms;
+  readonly programs: JailPrograms | null;
   /** Folders in which a mailbox may be made. */
   readonly scratch: readonly string[];
 }

@@ -5,7 +5,7 @@ import { endAbandonedJails } from '../process/abandoned-jails.ts';
 import { heldFiles } from '../process/holders.ts';
 import { bootId, livenessOf, processIdentity } from '../process/identity.ts';
 import { killTree } from '../process/tree.ts';
-import type { BoxOwner } from '../store/box-row.ts';
+import type { BoxClaim, BoxOwner } from '../store/box-row.ts';
 import { type BoxVerdict, decideRecovery, processesOf } from '../store/recovery.ts';
 import { sweepGroups } from './control-groups.ts';
 import type { Home } from './home.ts';
@@ -23,7 +23,7 @@ export async function recover(home: Home): Promise<void> {
   if (settled.length > 0) {
     const me: BoxOwner = { ...(await home.me()), kind: 'process', purpose: 'remove', socket: null };
     const removable = store.boxes.settle(settled, me);
-    await Promise.all(removable.map(({ id }) => removeDirectory(home, id.asStr())));
+    await Promise.all(removable.map((claim) => removeFiles(home, claim)));
     store.boxes.deleteAll(removable);
     const place = home.host.groupPlace;
     if ('folder' in place) await sweepGroups(place);
@@ -52,6 +52,11 @@ function isReaped({ reap }: BoxVerdict): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+async function removeFiles(home: Home, { id }: BoxClaim): Promise<void> {
+  const row = home.store.boxes.get(id);
+  if (row !== null) await home.removeFiles(row);
 }
 
 function removeDirectory(home: Home, name: string): Promise<void> {

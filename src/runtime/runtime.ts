@@ -98,7 +98,6 @@ export class BoxliteRuntime implements AsyncDisposable {
   async create(options: BoxOptions = {}, name?: string): Promise<LiteBox> {
     this.#requireLife();
     const spec = parseBoxOptions(options, hostFacts());
-    refuseUnsupported(spec);
     await requireHostPaths(spec);
     const { boxes } = await this.#home.settled();
     const row = boxes.create({
@@ -237,16 +236,5 @@ async function requireHostPaths(spec: BoxSpec): Promise<void> {
     await access(named.path, constants.R_OK).catch((cause: unknown) => {
       throw missingHostPath(named, cause);
     });
-  }
-}
-
-/** What the options allow and this version cannot do is refused, never ignored. */
-function refuseUnsupported(spec: BoxSpec): void {
-  const refused: [boolean, string][] = [
-    [spec.security.chrootBase !== null, 'advanced.security.chrootBase'],
-  ];
-  for (const [wanted, what] of refused) {
-    if (!wanted) continue;
-    throw new BoxliteError('Unsupported', `${what}: not available in this version`);
   }
 }

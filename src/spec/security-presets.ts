@@ -10,6 +10,7 @@ export const withoutJailer = {
   gid: null,
   newPidNs: false,
   newNetNs: false,
+  chrootBase: null,
   chrootEnabled: false,
 } as const satisfies Partial<SecuritySettings>;
 

@@ -15,7 +15,7 @@ export interface SecuritySettings {
   readonly newPidNs: boolean;
   /** A network namespace of its own, without interfaces: a box's network does not need the VMM's. */
   readonly newNetNs: boolean;
-  /** Where roots of jails are made; null: in the box's own directory. Linux only. */
+  /** The directory in which the root of the jail is made; null: it is in memory. Linux only. */
   readonly chrootBase: string | null;
   /** A root with nothing in it but what the VMM needs. Linux only. */
   readonly chrootEnabled: boolean;

@@ -151,7 +151,10 @@ export class SecurityOptionsBuilder {
   newNetNs(enable: boolean): this {
     return this.#set('newNetNs', flag(enable, 'newNetNs'));
   }
-  /** Make the roots of jails in this directory, an absolute path. */
+  /**
+   * Make the root of the jail in this directory, an absolute path: `<chrootBase>/<box id>`, gone when the box stops. It
+   * is made if it is not there, and may be nobody else's to write. By default roots are in memory.
+   */
   chrootBase(path: string): this {
     return this.#set('chrootBase', absoluteHostPath(path, 'chrootBase'));
   }
@@ -220,11 +223,22 @@ export class SecurityOptionsBuilder {
   /**
    * The options. Without the jailer what needs it is off.
    *
-   * @throws BoxliteError `InvalidArgument` if something that needs the jailer was asked for without it.
+   * @throws BoxliteError `InvalidArgument` if something that needs the jailer was asked for without it, or a
+   *   `chrootBase` without `chrootEnabled`.
    */
   build(): SecurityOptions {
     const settings = this.#merged();
-    if (settings.jailerEnabled) return SecurityOptions.of(settings);
+    if (settings.jailerEnabled) {
+      if (settings.chrootEnabled) return SecurityOptions.of(settings);
+      if (this.#changes.chrootBase !== undefined) {
+        throw invalid(
+          'chrootBase',
+          'chrootEnabled(true) with it, for there is no root to make',
+          'false',
+        );
+      }
+      return SecurityOptions.of({ ...settings, chrootBase: null });
+    }
     for (const [name, off] of Object.entries(presets.withoutJailer)) {
       const asked = this.#changes[name as keyof typeof presets.withoutJailer];
       if (asked !== undefined && asked !== off) {

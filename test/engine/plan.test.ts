@@ -134,6 +134,7 @@ describe('jailed()', () => {
     filter: 99,
     user: null,
     opened: null,
+    root: null,
     environment: {},
   });
 

@@ -85,6 +85,7 @@ describe('groupSettings()', () => {
     assert.ok(!needsGroup(limited, false));
     assert.ok(!needsGroup(SecurityOptions.enabled(), true));
     assert.ok(!needsGroup(SecurityOptions.disabled(), true));
+    assert.ok(!needsGroup(SecurityOptions.builder().jailerEnabled(false).build(), true));
   });
 });
 

@@ -29,12 +29,14 @@ import { hostUserFor } from '../../src/jail/host-user.ts';
 import type { JailPrograms } from '../../src/jail/jail.ts';
 import { runCommand } from '../../src/process/run.ts';
 import { VmmProcess } from '../../src/process/vmm.ts';
+import { JailRoot } from '../../src/runtime/jail-root.ts';
 import { prepareJail } from '../../src/runtime/jailed-vm.ts';
 import type { LaunchPlan } from '../../src/spec/parts.ts';
 
 const SOURCE = fileURLToPath(new URL('programs/breakout.c', import.meta.url));
 const MIB = 1024 * 1024;
 const SECRET = 'BOXLITE_TEST_SECRET';
+const BOX = 'taken-over';
 const ABSTRACT = `boxlite-test-${process.pid}`;
 const asRoot = process.getuid?.() === 0;
 
@@ -182,10 +184,13 @@ function breakoutPlan(disk: number): LaunchPlan {
 }
 
 /** What it got: the error of each attempt, 0 where it succeeded. */
-async function breakout(security: SecurityOptions): Promise<Map<string, number>> {
+async function breakout(
+  security: SecurityOptions,
+  root: string | null = null,
+): Promise<Map<string, number>> {
   const disk = openSync(join(folder, 'own-disk'), 'r+');
   try {
-    using jail = prepareJail(breakoutPlan(disk), { programs, security, boxId: 'taken-over' });
+    using jail = prepareJail(breakoutPlan(disk), { programs, security, boxId: BOX, root });
     const vmm = await VmmProcess.start(jail.plan);
     try {
       return await report(vmm);
@@ -230,6 +235,16 @@ function expectStopped(got: ReadonlyMap<string, number>, on: readonly (Switch | 
 describe('a VMM that was taken over', { skip: process.platform !== 'linux' }, () => {
   it('gets nothing', async () => {
     const got = await breakout(options(allSwitches));
+    assert.deepEqual(
+      attempts.filter((name) => got.get(name) === 0),
+      [],
+    );
+  });
+
+  it('gets nothing when its root is a folder of the host either', async () => {
+    const security = SecurityOptions.builder().chrootBase(folder).resourceLimits(LIMITS).build();
+    await using root = await JailRoot.create(security, BOX);
+    const got = await breakout(security, root.path);
     assert.deepEqual(
       attempts.filter((name) => got.get(name) === 0),
       [],

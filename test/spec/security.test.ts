@@ -156,6 +156,27 @@ test('SecurityOptionsBuilder refuses to promise what only a jailer does', () => 
   }
 });
 
+test('chrootBase needs a root of the jail', () => {
+  const builder = SecurityOptions.builder().chrootBase('/srv/jails').chrootEnabled(false);
+  refuses(
+    () => builder.build(),
+    'chrootBase: expected chrootEnabled(true) with it, for there is no root to make, got false',
+  );
+  refuses(
+    () => SecurityOptionsBuilder.disabled().chrootBase('/srv/jails').build(),
+    'chrootBase: expected jailerEnabled(true) with it, because the jailer does this, got false',
+  );
+  const base = builder.chrootEnabled(true).build();
+  assert.equal(base.chrootBase, '/srv/jails');
+  // What was asked for before goes with what it was asked for.
+  for (const off of [
+    (b: SecurityOptionsBuilder) => b.chrootEnabled(false),
+    (b: SecurityOptionsBuilder) => b.jailerEnabled(false),
+  ]) {
+    assert.equal(off(new SecurityOptionsBuilder(base)).build().chrootBase, null);
+  }
+});
+
 test('SecurityOptionsBuilder can build more than once', () => {
   const builder = SecurityOptions.builder().maxProcesses(5);
   const first = builder.build();
