@@ -17,6 +17,8 @@ export interface JailPrograms {
   readonly prlimit: string;
   /** util-linux's, which ties a program without a jail to its parent's life. */
   readonly setpriv: string;
+  /** util-linux's, which turns address randomisation off for what it executes. */
+  readonly setarch: string;
 }
 
 /** What a jail is made from. */
@@ -41,6 +43,14 @@ export interface JailInput {
  * of its own, and death with its parent, which also ends what UML leaves behind.
  */
 export function jailed(plan: LaunchPlan, input: JailInput): LaunchPlan {
+  const inside = locked(plan, input);
+  if (!plan.fixedAddresses) return inside;
+  // UML would execute itself anew for this, by a path of the host that is not there in the jail.
+  const args = ['--addr-no-randomize', '--', inside.executable, ...inside.args];
+  return { ...inside, executable: input.programs.setarch, args };
+}
+
+function locked(plan: LaunchPlan, input: JailInput): LaunchPlan {
   const { security } = input;
   const emptyRoot = security.jailerEnabled && security.chrootEnabled;
   const placed = emptyRoot ? plan : withHostPaths(plan, input);

@@ -12,11 +12,12 @@ export async function findJailPrograms(
   on: NodeJS.Platform,
 ): Promise<JailPrograms | null> {
   if (on === 'darwin') return null;
-  const [bubblewrap, prlimit, setpriv] = await Promise.all([
+  const [bubblewrap, prlimit, setpriv, setarch] = await Promise.all([
     findProgram('bwrap', path),
     // A link to it may lie where the jail has something else.
     findProgram('prlimit', path).then((found) => (found === null ? null : realpath(found))),
     findProgram('setpriv', path),
+    findProgram('setarch', path),
   ]);
   if (bubblewrap === null) {
     throw new BoxliteError(
@@ -25,12 +26,12 @@ export async function findJailPrograms(
         '(Debian: apt-get install bubblewrap)',
     );
   }
-  if (prlimit === null || setpriv === null) {
+  if (prlimit === null || setpriv === null || setarch === null) {
     throw new BoxliteError(
       'Config',
-      'Cannot find "prlimit" and "setpriv", which set limits: install util-linux ' +
+      'Cannot find "prlimit", "setpriv" and "setarch", by which VMMs are started: install util-linux ' +
         '(Debian: apt-get install util-linux)',
     );
   }
-  return { bubblewrap, prlimit, setpriv };
+  return { bubblewrap, prlimit, setpriv, setarch };
 }

@@ -57,6 +57,8 @@ export interface LaunchPlan {
   readonly devices: readonly string[];
   /** Largest size of its private /dev/shm, where UML keeps the guest's memory. */
   readonly sharedMemoryBytes: number;
+  /** Whether its memory has to be where it was linked to, without the host's address randomisation. */
+  readonly fixedAddresses: boolean;
   /** Host descriptors inherited after the wire, which is descriptor 3: the first one here is 4. */
   readonly descriptors: readonly number[];
   /** Those of them that other boxes have too, and that are only read. */

@@ -150,6 +150,7 @@ before(async () => {
     bubblewrap: await program('bwrap'),
     prlimit: await program('prlimit'),
     setpriv: await program('setpriv'),
+    setarch: await program('setarch'),
   };
   libraries = [programs.prlimit, ...(await sharedLibraries(programs.prlimit, runCommand))];
   process.env[SECRET] = 'do not tell';
@@ -177,6 +178,7 @@ function breakoutPlan(disk: number): LaunchPlan {
     libraries,
     devices: [],
     sharedMemoryBytes: 64 * MIB,
+    fixedAddresses: true,
     descriptors: [disk],
     shared: [],
     user: null,

@@ -20,6 +20,7 @@ const plan: LaunchPlan = {
   libraries: ['/opt/homebrew/share/qemu'],
   devices: [],
   sharedMemoryBytes: 0,
+  fixedAddresses: false,
   descriptors: [],
   shared: [],
   user: null,

@@ -27,7 +27,7 @@ const EARLY_MS = 30;
 const arch = process.arch === 'arm64' ? 'arm64' : 'x64';
 /** Programs of the host that BoxLite uses. */
 const hostPrograms = [
-  ...['bwrap', 'prlimit', 'setpriv', 'busybox', 'ldd', 'sh', 'bash', 'tar', 'xz'],
+  ...['bwrap', 'prlimit', 'setpriv', 'setarch', 'busybox', 'ldd', 'sh', 'bash', 'tar', 'xz'],
   qemuProgram(arch),
 ];
 

@@ -8,6 +8,7 @@ import { forEachEngine, sharedBox, shell } from './fixture.ts';
 const CLOCK_MS = 1_000;
 /** Largest part of a small box's memory that its kernel may keep for itself, in MiB. */
 const KERNEL_MIB = 64;
+const PAGES_PER_MIB = 256;
 
 function kernelOf(engine: EngineName, kernels: readonly Kernel[]): Kernel {
   const kernel = kernels.find(({ flavor }) => flavor === (engine === 'uml' ? 'uml' : 'vm'));
@@ -38,6 +39,15 @@ forEachEngine((engine) => {
         const { stdout } = await shell(box(), 'grep MemTotal /proc/meminfo');
         const total = Number(/(\d+) kB/.exec(stdout)?.[1]) / 1024;
         assert.ok(total <= memoryMib && total > memoryMib - KERNEL_MIB, `${total} MiB`);
+      });
+
+      it('keeps books of no more than that', async () => {
+        const { stdout } = await shell(box(), 'cat /proc/zoneinfo');
+        const pages = [...stdout.matchAll(/^ +present +(\d+)$/gm)].map(([, count]) =>
+          Number(count),
+        );
+        const present = pages.reduce((sum, count) => sum + count, 0) / PAGES_PER_MIB;
+        assert.ok(present > memoryMib / 2 && present <= memoryMib, `${present} MiB`);
       });
     });
   }

@@ -70,6 +70,7 @@ export function planQemu(machine: Machine): LaunchPlan {
     libraries: machine.vmm.libraries,
     devices: machine.engine === 'kvm' ? ['/dev/kvm'] : [],
     sharedMemoryBytes: 0,
+    fixedAddresses: false,
     descriptors: inherited.descriptors,
     shared: machine.disks === null ? [] : [machine.disks.image],
     user: null,

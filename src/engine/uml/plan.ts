@@ -42,6 +42,8 @@ export function planUml(machine: Machine): LaunchPlan {
     libraries: machine.vmm.libraries,
     devices: [],
     sharedMemoryBytes: machine.memoryMib * 1024 * 1024 + SHARED_MEMORY_EXTRA_BYTES,
+    // What lies between its end and a heap that is moved counts as memory: up to 1 GiB, and 16 MiB to describe it.
+    fixedAddresses: true,
     descriptors: inherited.descriptors,
     shared: machine.disks === null ? [] : [machine.disks.image],
     user: null,

@@ -70,11 +70,11 @@ function oneOf(
 const commonCalls: AllowList = [
   {
     calls: ['execve'],
-    why: 'being started: bubblewrap installs the filter and executes UML, which executes itself once more without address randomisation',
+    why: 'being started: bubblewrap installs the filter and executes UML',
   },
   {
     calls: ['personality'],
-    why: 'turns address randomisation off, nothing else: its pages have to be where it was linked to',
+    why: 'asks for what it was started with: no address randomisation, and nothing else',
     args: [bits(0, OTHER_PERSONALITIES, 0)],
   },
 
