@@ -11,7 +11,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoxliteError, messageOf, systemCode } from '../base/errors.ts';
-import type { RunCommand } from '../spec/parts.ts';
+import type { CommandResult, RunCommand } from '../spec/parts.ts';
 import { ext4Bytes, ext4Condition, SUPERBLOCK } from './ext4-state.ts';
 import { parseSparseTar, type SparseImage } from './sparse.ts';
 
@@ -35,6 +35,22 @@ const MKE2FS_ARGUMENTS = [
   '-J',
   'size=8',
 ];
+
+/** Programs that read a file system which a guest has written, and may be made to do what they should not. */
+export type DiskTool = 'e2fsck' | 'resize2fs';
+
+/**
+ * Runs one of them on an open disk, whose path takes the place of the word {@link DISK}; no disk has more than
+ * `bytesMax` bytes afterwards.
+ */
+export type RunDiskTool = (
+  tool: DiskTool,
+  args: readonly string[],
+  disk: { readonly fd: number; readonly bytesMax: number },
+) => Promise<CommandResult>;
+
+/** Stands for the disk in the arguments of a {@link RunDiskTool}. */
+export const DISK = '{disk}';
 
 /** The highest status with which e2fsck says that the file system is sound now. */
 const FSCK_REPAIRED = 1;
@@ -87,51 +103,29 @@ export class BoxDisks {
 
   /**
    * Opens a disk that has been used before; one that was not unmounted in order is repaired first, and one
-   * that is smaller than it should be is grown. Null if there is none.
+   * that is smaller than it should be is grown, both by what `run` starts. Null if there is none.
    * @throws BoxliteError `Storage` if it cannot be opened, not be repaired, or not grow.
    */
-  async reopen(path: string, sizeGb: number): Promise<FileHandle | null> {
+  async reopen(path: string, sizeGb: number, run: RunDiskTool): Promise<FileHandle | null> {
     const file = await open(path, 'r+').catch((cause: unknown) => {
       if (systemCode(cause) === 'ENOENT') return null;
       throw storageError(`open the box's disk "${path}"`, cause);
     });
     if (file === null) return null;
     try {
-      if (ext4Condition(await readSuperblock(file)) !== 'clean') await this.#repair(path);
-      if (ext4Bytes(await readSuperblock(file)) < sizeGb * GIB) await this.#grow(path, sizeGb);
+      const bytesMax = Math.max((await file.stat()).size, sizeGb * GIB);
+      const disk: OldDisk = {
+        path,
+        sizeGb,
+        run: (tool, args) => run(tool, args, { fd: file.fd, bytesMax }),
+      };
+      if (ext4Condition(await readSuperblock(file)) !== 'clean') await repair(disk);
+      if (ext4Bytes(await readSuperblock(file)) < sizeGb * GIB) await grow(disk);
       return file;
     } catch (error) {
       await file.close();
       throw error;
     }
-  }
-
-  /** e2fsck(8): 0 and 1 are fine, 4 and more are left for it to decide without asking. */
-  async #repair(path: string, { thoroughly = false } = {}): Promise<void> {
-    const preen = await this.#run('e2fsck', [...(thoroughly ? ['-f'] : []), '-p', path]);
-    if (preen.code !== null && preen.code <= FSCK_REPAIRED) return;
-    const forced = await this.#run('e2fsck', ['-f', '-y', path]);
-    if (forced.code !== null && forced.code <= FSCK_REPAIRED) return;
-    const said = `${forced.stdout}\n${forced.stderr}`.trim().split('\n').at(-1);
-    throw new BoxliteError(
-      'Storage',
-      `Cannot repair the box's disk "${path}": e2fsck says "${said}"`,
-    );
-  }
-
-  /**
-   * resize2fs(8) wants the file system checked at once before it. One that is killed in the middle leaves what the
-   * next e2fsck repairs, and a size that the next start sees to be too small still.
-   */
-  async #grow(path: string, sizeGb: number): Promise<void> {
-    await this.#repair(path, { thoroughly: true });
-    const { code, stderr } = await this.#run('resize2fs', [path, `${(sizeGb * GIB) / 1024}K`]);
-    if (code === 0) return;
-    const said = stderr.trim().split('\n').at(-1);
-    throw new BoxliteError(
-      'Storage',
-      `Cannot grow the box's disk "${path}" to ${sizeGb} GiB: resize2fs says "${said}"`,
-    );
   }
 
   #template(sizeGb: number): Promise<SparseImage> {
@@ -205,4 +199,43 @@ async function readSuperblock(file: FileHandle): Promise<Uint8Array> {
 
 function storageError(what: string, cause: unknown): BoxliteError {
   return new BoxliteError('Storage', `Cannot ${what}: ${messageOf(cause)}`, { cause });
+}
+
+/** A disk that has been used, and how its programs are run. */
+interface OldDisk {
+  readonly path: string;
+  readonly sizeGb: number;
+  readonly run: (tool: DiskTool, args: readonly string[]) => Promise<CommandResult>;
+}
+
+/** e2fsck(8): 0 and 1 are fine, 4 and more are left for it to decide without asking. */
+async function repair({ path, run }: OldDisk, { thoroughly = false } = {}): Promise<void> {
+  const preen = await run('e2fsck', [...(thoroughly ? ['-f'] : []), '-p', DISK]);
+  if (preen.code !== null && preen.code <= FSCK_REPAIRED) return;
+  const forced = await run('e2fsck', ['-f', '-y', DISK]);
+  if (forced.code !== null && forced.code <= FSCK_REPAIRED) return;
+  throw new BoxliteError(
+    'Storage',
+    `Cannot repair the box's disk "${path}": e2fsck ${lastWords(forced)}`,
+  );
+}
+
+/**
+ * resize2fs(8) wants the file system checked at once before it. One that is killed in the middle leaves what the
+ * next e2fsck repairs, and a size that the next start sees to be too small still.
+ */
+async function grow(disk: OldDisk): Promise<void> {
+  const { path, sizeGb, run } = disk;
+  await repair(disk, { thoroughly: true });
+  const result = await run('resize2fs', [DISK, `${(sizeGb * GIB) / 1024}K`]);
+  if (result.code === 0) return;
+  throw new BoxliteError(
+    'Storage',
+    `Cannot grow the box's disk "${path}" to ${sizeGb} GiB: resize2fs ${lastWords(result)}`,
+  );
+}
+
+function lastWords({ stdout, stderr, signal }: CommandResult): string {
+  if (signal !== null) return `was ended by ${signal}`;
+  return `says "${`${stdout}\n${stderr}`.trim().split('\n').at(-1)}"`;
 }

@@ -71,12 +71,13 @@ export class Host {
   readonly options: HostOptions;
   readonly #verdicts: Verdicts;
   readonly #ready = new Map<EngineName, SharedWork<ReadyEngine>>();
-  readonly #platform: NodeJS.Platform;
+  /** The system it is. */
+  readonly platform: NodeJS.Platform;
   #groupPlace: FoundPlace | null = null;
 
   constructor(options: HostOptions) {
     this.options = options;
-    this.#platform = options.platform ?? platform();
+    this.platform = options.platform ?? platform();
     this.#verdicts = new Verdicts(options.cacheDir);
   }
 
@@ -87,7 +88,7 @@ export class Host {
   async engine(choice: EngineName | 'auto', signal?: AbortSignal): Promise<ReadyEngine> {
     if (choice !== 'auto') return this.#get({ name: choice, signal, tried: [] });
     const reasons: string[] = [];
-    for (const name of hostEngines(this.#platform)) {
+    for (const name of hostEngines(this.platform)) {
       try {
         return await this.#get({ name, signal, tried: [] });
       } catch (error) {
@@ -133,8 +134,8 @@ export class Host {
 
   async #prepare(attempt: Attempt): Promise<ReadyEngine> {
     const { name, tried } = attempt;
-    requirePossible(name, this.#platform);
-    const programs = await findJailPrograms(this.options.path, this.#platform);
+    requirePossible(name, this.platform);
+    const programs = await findJailPrograms(this.options.path, this.platform);
     tried.push(`found ${programs?.bubblewrap ?? SANDBOX_EXEC}`);
     if (name === 'kvm') await checkKvm();
     const kernel = await this.#kernel(attempt);
@@ -207,7 +208,7 @@ export class Host {
     const tried: string[] = [];
     try {
       const { kernel, vmm, bootMs } = await this.#get({ name, signal, tried });
-      if (this.#platform === 'linux') tried.push(describePlace(this.groupPlace));
+      if (this.platform === 'linux') tried.push(describePlace(this.groupPlace));
       const { origin, version, path } = kernel;
       const about = { kernel: { origin, version, path }, vmm: vmm.version, bootMs };
       return { engine: name, usable: true, reason: null, remedy: null, tried, ...about };

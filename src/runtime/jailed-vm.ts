@@ -71,7 +71,7 @@ export function prepareJail(plan: LaunchPlan, options: JailOptions): PreparedJai
 
 /** For UML there is no other boundary than the jail. */
 function requireBoundary({ kind }: LaunchPlan, security: SecuritySettings): void {
-  if (security.jailerEnabled || kind === 'qemu' || kind === 'qemu-kvm') return;
+  if (security.jailerEnabled || !kind.startsWith('uml')) return;
   if (security.allowUnjailed !== true) {
     throw new BoxliteError(
       'InvalidArgument',

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { BoxliteError, messageOf } from '../base/errors.ts';
 import { ContainerID } from '../base/ids.ts';
 import type { Connection } from '../box/lite-box.ts';
+import type { RunDiskTool } from '../disk/box-disk.ts';
 import { PublishedPorts } from '../network/published-ports.ts';
 import { processIdentity } from '../process/identity.ts';
 import type { PortName } from '../spec/box-options.ts';
@@ -14,6 +15,7 @@ import type { BoxClaim, BoxOwner, BoxRow } from '../store/box-row.ts';
 import { type Booted, boot } from './boot.ts';
 import { BoxUplink } from './box-uplink.ts';
 import { dialThrough } from './dial.ts';
+import { jailedDiskTools } from './disk-tools.ts';
 import { GuestClock } from './guest-clock.ts';
 import type { Home } from './home.ts';
 import { exitReasonOf, MainCommand } from './main-command.ts';
@@ -286,9 +288,14 @@ export class OwnBox {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const path = home.boxDisk(this.id);
     return (
-      (await home.disks.reopen(path, spec.diskSizeGb)) ??
+      (await home.disks.reopen(path, spec.diskSizeGb, this.#diskTools())) ??
       home.disks.create({ path }, spec.diskSizeGb)
     );
+  }
+
+  #diskTools(): RunDiskTool {
+    const { security } = this.#options.row.spec;
+    return jailedDiskTools(this.#options.home.host, { security, boxId: this.id.toLowerCase() });
   }
 
   async #stop(timeoutMs: number, why: string): Promise<void> {

@@ -39,12 +39,12 @@ export interface PlanFile {
   readonly inside: string;
 }
 
-/** Programs that are VMMs, by what they ask of the host's kernel: each has a list of system calls of its own. */
-export type VmmKind = 'qemu' | 'qemu-kvm' | 'uml-seccomp' | 'uml-ptrace';
+/** Programs that are locked in, by what they ask of the host's kernel: each has a list of system calls of its own. */
+export type ProgramKind = 'qemu' | 'qemu-kvm' | 'uml-seccomp' | 'uml-ptrace' | 'disk-tool';
 
-/** One VMM invocation as plain data, before and after the jail wraps it. */
+/** One invocation of a VMM, or of a program that reads its disk, as plain data, before and after the jail wraps it. */
 export interface LaunchPlan {
-  readonly kind: VmmKind;
+  readonly kind: ProgramKind;
   /** What is executed, by its path inside. */
   readonly executable: string;
   readonly args: readonly string[];

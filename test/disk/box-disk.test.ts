@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
   closeSync,
   mkdtempSync,
   openSync,
@@ -15,14 +16,24 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { BoxDisks } from '../../src/disk/box-disk.ts';
+import { fileURLToPath } from 'node:url';
+import { programPath } from '../../src/base/env.ts';
+import { BoxDisks, DISK, type RunDiskTool } from '../../src/disk/box-disk.ts';
 import { ext4Bytes, ext4Condition, SUPERBLOCK } from '../../src/disk/ext4-state.ts';
 import { parseSparseTar } from '../../src/disk/sparse.ts';
 import { runCommand } from '../../src/process/run.ts';
+import { jailedDiskTools } from '../../src/runtime/disk-tools.ts';
+import { Host } from '../../src/runtime/host.ts';
+import { SecurityOptions } from '../../src/spec/security.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'boxlite-disk-'));
 after(() => rmSync(scratch, { recursive: true, force: true }));
 const disks = () => new BoxDisks(join(scratch, 'cache'), runCommand);
+/** What opening an old disk starts, in the jail of a box. */
+function tools({ path = programPath(), security = SecurityOptions.enabled() } = {}): RunDiskTool {
+  const host = new Host({ cacheDir: scratch, path, run: runCommand });
+  return jailedDiskTools(host, { security, boxId: 'box' });
+}
 const GIB = 1024 ** 3;
 
 function check(path: string): string {
@@ -76,7 +87,7 @@ describe('BoxDisks.create()', () => {
 
 describe('BoxDisks.reopen()', () => {
   it('says that there is none', async () => {
-    assert.equal(await disks().reopen(join(scratch, 'nothing'), 1), null);
+    assert.equal(await disks().reopen(join(scratch, 'nothing'), 1, tools()), null);
   });
 
   it('repairs a disk that was not unmounted in order', async () => {
@@ -88,7 +99,7 @@ describe('BoxDisks.reopen()', () => {
     });
     execFileSync('debugfs', ['-w', '-R', 'set_super_value state 0', path], { stdio: 'pipe' });
     assert.throws(() => check(path));
-    await using _file = await disks().reopen(path, 1);
+    await using _file = await disks().reopen(path, 1, tools());
     check(path);
   });
 
@@ -99,7 +110,7 @@ describe('BoxDisks.reopen()', () => {
       stdio: 'pipe',
     });
     for (const size of [2, 20]) {
-      await using file = await disks().reopen(path, size);
+      await using file = await disks().reopen(path, size, tools());
       assert.equal((await file?.stat())?.size, size * GIB);
       assert.equal(ext4Bytes(superblockOf(path)), size * GIB);
     }
@@ -108,7 +119,7 @@ describe('BoxDisks.reopen()', () => {
     assert.deepEqual(text, readFileSync(import.meta.filename));
     assert.ok(statSync(path).blocks * 512 < 8 * 1024 * 1024);
     // Who asks for less gets what there is.
-    await using _file = await disks().reopen(path, 1);
+    await using _file = await disks().reopen(path, 1, tools());
     assert.equal(ext4Bytes(superblockOf(path)), 20 * GIB);
   });
 
@@ -117,7 +128,7 @@ describe('BoxDisks.reopen()', () => {
     await (await disks().create({ path }, 1)).close();
     truncateSync(path, 3 * GIB);
     execFileSync('debugfs', ['-w', '-R', 'set_super_value state 0', path], { stdio: 'pipe' });
-    await using _file = await disks().reopen(path, 3);
+    await using _file = await disks().reopen(path, 3, tools());
     assert.equal(ext4Bytes(superblockOf(path)), 3 * GIB);
     check(path);
   });
@@ -126,7 +137,62 @@ describe('BoxDisks.reopen()', () => {
     const path = join(scratch, 'zeros');
     await using file = await open(path, 'w');
     await file.truncate(1024 * 1024);
-    await assert.rejects(disks().reopen(path, 1), { kind: 'Storage' });
+    await assert.rejects(disks().reopen(path, 1, tools()), { kind: 'Storage' });
+  });
+});
+
+describe('what reads old disks', () => {
+  /** Puts a stand-in for e2fsck first in a `PATH`, which tells what it can reach. */
+  function taken(): string {
+    const folder = mkdtempSync(join('/var/tmp', 'boxlite-tools-'));
+    after(() => rmSync(folder, { recursive: true, force: true }));
+    chmodSync(folder, 0o755);
+    const source = fileURLToPath(new URL('programs/taken-tool.c', import.meta.url));
+    const flags = ['-std=c11', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror', '-static'];
+    execFileSync('gcc', [...flags, '-o', join(folder, 'e2fsck'), source]);
+    return `${folder}:${programPath()}`;
+  }
+
+  async function reached(security: SecurityOptions): Promise<string> {
+    const path = join(scratch, 'read');
+    await using file = await open(path, 'w+');
+    await file.truncate(4096);
+    const run = tools({ path: taken(), security });
+    const disk = { fd: file.fd, bytesMax: 8192 };
+    const { stdout, code } = await run('e2fsck', ['-p', DISK], disk);
+    assert.equal(code, 8);
+    return stdout;
+  }
+
+  it('reaches its disk and nothing else, however it was fooled', async () => {
+    process.env['BOXLITE_TEST_SECRET'] = 'do not tell';
+    try {
+      const said = await reached(SecurityOptions.enabled());
+      assert.equal(
+        said,
+        'disk 0\nfile 2\nsocket 38\nprocess 38\nprocesses 2\nvariable 2\n' +
+          'beyond 27\nmemory 12\ndescriptors 0 1 2 3 4\n',
+      );
+    } finally {
+      delete process.env['BOXLITE_TEST_SECRET'];
+    }
+  });
+
+  it('is as free as the box it is for', async () => {
+    const said = await reached(
+      SecurityOptions.builder().chrootEnabled(false).seccompEnabled(false).newPidNs(false).build(),
+    );
+    assert.match(said, /^disk 0\nfile 0\nsocket 0\nprocess 0\nprocesses [0-9]{2,}\nvariable 2\n/);
+  });
+
+  it('may be killed by what it reads, which is an error', async () => {
+    const file = join(scratch, 'endless');
+    await (await disks().create({ path: file }, 1)).close();
+    execFileSync('debugfs', ['-w', '-R', 'set_super_value state 0', file], { stdio: 'pipe' });
+    await assert.rejects(disks().reopen(file, 1, tools({ path: taken() })), {
+      kind: 'Storage',
+      message: /e2fsck says "descriptors 0 1 2 3 4"/,
+    });
   });
 });
 

@@ -11,13 +11,13 @@ import { compile, verdicts } from '../../src/jail/seccomp/compile.ts';
 import { allowLists, filterFor } from '../../src/jail/seccomp/filters.ts';
 import { type SyscallName, syscallNumbers } from '../../src/jail/seccomp/numbers.ts';
 import type { AllowList, ArgumentTest } from '../../src/jail/seccomp/rule.ts';
-import type { Architecture, VmmKind } from '../../src/spec/parts.ts';
+import type { Architecture, ProgramKind } from '../../src/spec/parts.ts';
 import { decide } from './bpf.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const audit: Readonly<Record<Architecture, number>> = { x64: 0xc000003e, arm64: 0xc00000b7 };
 const architectures = ['x64', 'arm64'] as const;
-const kinds = Object.keys(allowLists) as VmmKind[];
+const kinds = Object.keys(allowLists) as ProgramKind[];
 const NUMBERS = 470;
 const X32_BIT = 0x40000000;
 const ENOSYS = 38;

@@ -3,14 +3,23 @@
  * their filters. What is called and not listed was refused, and is known here; what is listed is called.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { programPath } from '../../src/base/env.ts';
+import { cacheDir, programPath } from '../../src/base/env.ts';
+import { BoxDisks } from '../../src/disk/box-disk.ts';
 import { findProgram } from '../../src/engine/vmm.ts';
-import type { EngineName } from '../../src/index.ts';
+import { type EngineName, SecurityOptions } from '../../src/index.ts';
 import { allowLists } from '../../src/jail/seccomp/filters.ts';
-import { folders, forEachEngine, TestRuntime } from './fixture.ts';
+import { runCommand } from '../../src/process/run.ts';
+import { jailedDiskTools } from '../../src/runtime/disk-tools.ts';
+import { Host } from '../../src/runtime/host.ts';
+import type { ProgramKind } from '../../src/spec/parts.ts';
+import { folders, forEachEngine, shell, TestRuntime } from './fixture.ts';
 
 /** What is refused, and what comes of it. */
 const refused: Partial<Record<EngineName, Readonly<Record<string, string>>>> = {
@@ -90,7 +99,22 @@ function isRefused(line: string): boolean {
 
 async function liveABox(engine: EngineName): Promise<void> {
   await using owner = new TestRuntime(engine);
-  const box = await owner.makeBox({ cpus: 2, memoryMib: 256 });
+  await using service = await listening();
+  const shared = mkdtempSync(join(folders.homes, 'volume-'));
+  const box = await owner.makeBox({
+    cpus: 2,
+    memoryMib: 256,
+    diskSizeGb: 1,
+    autoRemove: false,
+    volumes: [{ hostPath: shared, guestPath: '/shared' }],
+  });
+  // By the network, and to a volume.
+  const { stdout } = await shell(
+    box,
+    `wget -q -O - http://192.168.127.254:${service.port}/ | tee /shared/file`,
+  );
+  assert.equal(stdout, 'from the host\n');
+  assert.equal(readFileSync(join(shared, 'file'), 'utf8'), 'from the host\n');
   const script =
     'head -c 300000 /dev/urandom > /file; sync; md5sum /file; (true & true); sleep 0.2';
   await (await box.run(['sh', '-c', script])).output();
@@ -100,7 +124,103 @@ async function liveABox(engine: EngineName): Promise<void> {
   await stdin?.close();
   assert.equal((await reader.output()).stdout.trim(), '1000000');
   await box.stop();
+  // On a disk that has been used, and has grown.
+  await box.start({ diskSizeGb: 2 });
+  assert.equal(
+    (await shell(box, 'head -c 10000000 /dev/zero > /more; wc -c < /file')).stdout,
+    '300000\n',
+  );
+  await box.stop();
+  rmSync(shared, { recursive: true });
 }
+
+/** A web server of one page on the host's loopback. */
+async function listening(): Promise<AsyncDisposable & { readonly port: number }> {
+  const server = createServer((_, response) => response.end('from the host\n'));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** A disk that was not unmounted in order is repaired, and grows. */
+async function wearADisk(): Promise<void> {
+  const folder = mkdtempSync(join(folders.homes, 'disk-'));
+  try {
+    const path = join(folder, 'disk');
+    const disks = new BoxDisks(cacheDir(), runCommand);
+    await (await disks.create({ path }, 1)).close();
+    execFileSync('debugfs', ['-w', '-R', 'set_super_value state 0', path], { stdio: 'pipe' });
+    const host = new Host({ cacheDir: cacheDir(), path: programPath(), run: runCommand });
+    const security = SecurityOptions.enabled();
+    const file = await disks.reopen(path, 3, jailedDiskTools(host, { security, boxId: 'disk' }));
+    await file?.close();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** What the program called while `live` was watched. */
+async function watch(program: RegExp, live: () => Promise<void>): Promise<Called[]> {
+  await watchBubblewrap();
+  try {
+    await live();
+    const traces = readdirSync(scratch).filter((name) => name.startsWith('trace.'));
+    return traces.flatMap((name) => callsIn(readFileSync(join(scratch, name), 'utf8'), program));
+  } finally {
+    process.env['PATH'] = path;
+    for (const name of readdirSync(scratch)) rmSync(join(scratch, name));
+  }
+}
+
+/** Defines what is expected of a list, given what was called. */
+function expectTheList(
+  kind: ProgramKind,
+  known: Readonly<Record<string, string>>,
+  called: () => Called[],
+): void {
+  it('is not too short: what is refused is known', () => {
+    const names = new Set(
+      called()
+        .filter((call) => call.refused)
+        .map(({ name }) => name),
+    );
+    assert.deepEqual(
+      [...names].filter((name) => known[name] === undefined),
+      [],
+    );
+  });
+
+  it('is not too long: what is listed is called', () => {
+    const names = new Set(
+      called()
+        .filter((call) => !call.refused)
+        .map(({ name }) => name),
+    );
+    const needed = allowLists[kind].filter(({ when }) => when === undefined);
+    assert.deepEqual(
+      needed.flatMap(({ calls }) => calls).filter((name) => !names.has(name)),
+      [],
+    );
+  });
+}
+
+describe('the list of system calls of what reads old disks', () => {
+  let called: Called[];
+  before(async () => {
+    called = await watch(/^execve\("[^"]*\/(e2fsck|resize2fs)"/, wearADisk);
+  });
+  const known = {
+    clone3: 'the C library starts threads by clone instead, whose flags a filter can see',
+    ioctl: 'whether the disk is a device, and its output a terminal',
+  };
+  expectTheList('disk-tool', known, () => called);
+});
 
 forEachEngine((engine) => {
   describe('the list of system calls', () => {
@@ -109,33 +229,9 @@ forEachEngine((engine) => {
     let called: Called[];
 
     before(async () => {
-      await watchBubblewrap();
-      try {
-        await liveABox(engine);
-        const traces = readdirSync(scratch).filter((name) => name.startsWith('trace.'));
-        called = traces.flatMap((name) => callsIn(readFileSync(join(scratch, name), 'utf8'), vmm));
-      } finally {
-        process.env['PATH'] = path;
-        for (const name of readdirSync(scratch)) rmSync(join(scratch, name));
-      }
+      called = await watch(vmm, () => liveABox(engine));
     });
-
-    it('is not too short: what is refused is known', () => {
-      const names = new Set(called.filter((call) => call.refused).map(({ name }) => name));
-      assert.deepEqual(
-        [...names].filter((name) => refused[engine]?.[name] === undefined),
-        [],
-      );
-    });
-
-    it('is not too long: what is listed is called', () => {
-      const names = new Set(called.filter((call) => !call.refused).map(({ name }) => name));
-      const needed = allowLists[kind].filter(({ when }) => when === undefined);
-      assert.deepEqual(
-        needed.flatMap(({ calls }) => calls).filter((name) => !names.has(name)),
-        [],
-      );
-    });
+    expectTheList(kind, refused[engine] ?? {}, () => called);
   });
 });
 
