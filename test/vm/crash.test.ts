@@ -8,12 +8,14 @@
  */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BoxliteRuntime, type EngineName } from '../../src/index.ts';
+import { BoxliteRuntime, type EngineName, type LiteBox } from '../../src/index.ts';
 import { folders, shell, TestRuntime } from './fixture.ts';
 import { watchForLeaks } from './leaks.ts';
 import { eventuallyNone, inTime } from './polling.ts';
@@ -39,7 +41,8 @@ const PAUSE_MS_MAX = 700;
 const LOOKS_MAX = 200;
 const LOOK_MS = 50;
 const SURVIVOR = 'survivor';
-const WRITE = 'head -c 1000000 /dev/urandom > /data; sha256sum /data > /sum; sync';
+const WRITE =
+  'for f in /data /share/data; do head -c 1000000 /dev/urandom > $f; done; sha256sum /data /share/data > /sum; sync';
 const CHECK = 'sha256sum -c /sum';
 
 /** A generator of Park and Miller: the same seed, the same numbers, in [0, sides). */
@@ -51,8 +54,17 @@ function diceFrom(seed: number): (sides: number) => number {
   };
 }
 
+interface Order {
+  readonly seed: number;
+  readonly survivor: string;
+  /** A directory of the host that boxes share. */
+  readonly share: string;
+  /** A port of the host for the box `a`, whoever makes it. */
+  readonly hostPort: number;
+}
+
 /** What a program does until it is killed. It is sent there, so it sees nothing but its arguments. */
-async function contend({ runtime }: Visit, order: { seed: number; survivor: string }) {
+async function contend({ runtime }: Visit, order: Order) {
   let state = order.seed;
   const dice = (sides: number) => {
     state = (state * 48_271) % 0x7fffffff;
@@ -60,14 +72,48 @@ async function contend({ runtime }: Visit, order: { seed: number; survivor: stri
   };
   const base = { rootfs: 'builtin:base', diskSizeGb: 1 };
   const kinds = [{}, { autoRemove: false }, { detach: true }];
+  const volumes = [{ hostPath: order.share, guestPath: '/share' }];
+  const secrets = [{ name: 'key', hosts: ['secret.example'], value: 'of the host' }];
+  const extras = [{}, { volumes }, { volumes, secrets }, { network: 'disabled' as const }];
+  const port = (name: string) => {
+    const hostPort = name === 'a' ? order.hostPort : 0;
+    return [{ guestPort: 7, hostIp: '127.0.0.1', hostPort }];
+  };
+  // From the host through the box's network to a program in the box, and back.
+  const talk = async (box: LiteBox) => {
+    const { connect } = process.getBuiltinModule('node:net');
+    const service = await box.run(['timeout', '1', 'nc', '-l', '-p', '7', '-e', 'cat']);
+    const [published] = box.info().ports;
+    const told = service.wait();
+    let over = published === undefined;
+    void told.finally(() => {
+      over = true;
+    });
+    // Until the program listens, those who come are reset.
+    while (!over) {
+      const client = connect(published?.hostPort ?? 0, '127.0.0.1', () => client.write('hello'));
+      client.on('data', () => service.kill()).on('error', () => undefined);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      client.destroy();
+    }
+    await told;
+  };
   const act = async () => {
     const name = ['a', 'b', 'c', order.survivor][dice(4)] ?? '';
-    const { box } = await runtime.getOrCreate({ ...base, ...kinds[dice(3)] }, name);
-    const what = dice(6);
+    const extra = extras[dice(4)] ?? {};
+    const ports = 'network' in extra ? [] : port(name);
+    const options = { ...base, ...kinds[dice(3)], ...extra, ports };
+    const { box } = await runtime.getOrCreate(options, name);
+    const what = dice(8);
     if (what === 0) await box.start();
     else if (what === 1) await box.stop({ timeoutMs: dice(300) });
     else if (what === 2 && name !== order.survivor) await runtime.remove(name, dice(2) === 0);
-    else await (await box.run(['sh', '-c', 'head -c 200000 /dev/zero > /dev/null'])).output();
+    else if (what === 3) await talk(box);
+    else if (what === 4) await box.network.publish({ guestPort: 8, hostIp: '127.0.0.1' });
+    else {
+      const write = 'head -c 200000 /dev/zero > /tmp/$$; [ ! -e /share ] || mv /tmp/$$ /share/';
+      await (await box.run(['sh', '-c', write])).output();
+    }
   };
   for (;;) {
     for (const outcome of await Promise.allSettled([act(), act()])) {
@@ -139,13 +185,29 @@ async function remnants(runtime: BoxliteRuntime, homeDir: string): Promise<strin
   ];
 }
 
-async function round(home: TestRuntime, dice: (sides: number) => number): Promise<void> {
-  const { homeDir } = home;
+/** A port that nobody listens on, or the given one if nobody does. @throws Error if somebody does */
+async function freePort(hostPort = 0): Promise<number> {
+  const server = createServer().listen(hostPort, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+interface Ground {
+  readonly homeDir: string;
+  readonly share: string;
+  readonly hostPort: number;
+}
+
+async function round(ground: Ground, dice: (sides: number) => number): Promise<void> {
+  const { homeDir, share, hostPort } = ground;
   const programs = await Promise.all(
     Array.from({ length: PROGRAMS }, () => Visitor.start(homeDir, engine)),
   );
   const work = programs.map((program) =>
-    program.does(contend, { seed: 1 + dice(1_000_000), survivor: SURVIVOR }),
+    program.does(contend, { seed: 1 + dice(1_000_000), survivor: SURVIVOR, share, hostPort }),
   );
   const damages: string[] = [];
   for (const each of work) {
@@ -165,6 +227,7 @@ async function round(home: TestRuntime, dice: (sides: number) => number): Promis
   assert.deepEqual(damages, []);
   checkDatabase(homeDir);
   await settle(homeDir);
+  await freePort(hostPort);
   await using next = new BoxliteRuntime({ homeDir, engine });
   const survivor = await next.get(SURVIVOR);
   assert.ok(survivor !== null, 'the survivor has gone');
@@ -190,21 +253,26 @@ async function settle(homeDir: string): Promise<void> {
 }
 
 /** Makes a box with a file that nothing may damage. */
-async function makeSurvivor(homeDir: string): Promise<void> {
+async function makeSurvivor({ homeDir, share }: Ground): Promise<void> {
   await using first = new BoxliteRuntime({ homeDir, engine });
-  const options = { rootfs: 'builtin:base', autoRemove: false, diskSizeGb: 1 };
+  const volumes = [{ hostPath: share, guestPath: '/share' }];
+  const options = { rootfs: 'builtin:base', autoRemove: false, diskSizeGb: 1, volumes };
   const survivor = await first.create(options, SURVIVOR);
-  await shell(survivor, WRITE);
+  const { exitCode, stderr } = await shell(survivor, WRITE);
+  assert.equal(exitCode, 0, stderr);
   await survivor.stop();
 }
 
 describe(`a home whose programs are killed, with BOXLITE_CRASH_SEED=${seed}`, () => {
   it(`is in order after each of ${rounds} rounds`, { timeout: rounds * ROUND_MS }, async () => {
     await using home = new TestRuntime(engine);
-    await makeSurvivor(home.homeDir);
+    const share = join(home.homeDir, 'share');
+    mkdirSync(share);
+    const ground = { homeDir: home.homeDir, share, hostPort: await freePort() };
+    await makeSurvivor(ground);
     const dice = diceFrom(seed);
     for (let i = 1; i <= rounds; i++) {
-      await round(home, dice).catch((cause: unknown) => {
+      await round(ground, dice).catch((cause: unknown) => {
         const again = `BOXLITE_CRASH_SEED=${seed} BOXLITE_CRASH_ROUNDS=${rounds}`;
         const why = cause instanceof Error ? cause.message : String(cause);
         // Otherwise what is left would be all that is told.
