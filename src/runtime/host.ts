@@ -11,6 +11,7 @@ import { SANDBOX_EXEC } from '../jail/sandbox.ts';
 import type { EngineReport } from '../spec/info.ts';
 import type { EngineName, Kernel, RunCommand, Vmm } from '../spec/parts.ts';
 import { findAgent, findUmlPreload } from './agent.ts';
+import { sweepCache } from './cache-sweep.ts';
 import { type FoundPlace, findGroupPlace } from './control-groups.ts';
 import {
   checkKvm,
@@ -173,6 +174,8 @@ export class Host {
     // Hardware does not change by itself; anything else may have failed because the host was busy.
     if (verdict.vmm !== null || name === 'kvm' || name === 'hvf') {
       await this.#verdicts.set(name, verdict);
+      // Seldom, but not less than once a boot of this host.
+      await sweepCache(this.options.cacheDir);
     }
     return verdict;
   }

@@ -39,8 +39,13 @@ export async function makeStaging(cacheDir: string): Promise<Staging> {
   };
 }
 
-async function removeStale(base: string): Promise<void> {
+/** Removes what has been in a folder for longer than any work takes and is scratch by its name. */
+export async function removeStale(
+  base: string,
+  isScratch: (name: string) => boolean = () => true,
+): Promise<void> {
   for (const name of await listFolder(base)) {
+    if (!isScratch(name)) continue;
     const path = join(base, name);
     // The folder itself is written to only when the work begins.
     const made = await stat(path).then(

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { sweepCache } from '../../src/runtime/cache-sweep.ts';
+
+const DAY_S = 24 * 3600;
+
+describe('sweepCache()', () => {
+  const cache = mkdtempSync(join(tmpdir(), 'boxlite-sweep-'));
+  after(() => rmSync(cache, { recursive: true, force: true }));
+
+  it('removes what killed programs have left half-made, and nothing that is whole or being made', async () => {
+    const add = (name: string, days: number) => {
+      const path = join(cache, name);
+      mkdirSync(join(path, '..'), { recursive: true });
+      if (/new-\w+$/.test(name)) mkdirSync(path);
+      else writeFileSync(path, name);
+      const at = Date.now() / 1000 - days * DAY_S;
+      utimesSync(path, at, at);
+    };
+    const kept = [
+      ['engines.json', 30],
+      [`engines.json.${randomUUID()}`, 0],
+      ['initramfs/a.cpio', 30],
+      ['images/b.erofs', 30],
+      ['images/new-c', 0],
+      ['disks/d.tar', 30],
+    ] as const;
+    for (const [name, days] of kept) add(name, days);
+    for (const name of [
+      `engines.json.${randomUUID()}`,
+      `initramfs/a.cpio.${randomUUID()}`,
+      'images/new-old',
+      'disks/new-old',
+    ]) {
+      add(name, 2);
+    }
+    await sweepCache(cache);
+    const left = readdirSync(cache, { recursive: true, withFileTypes: true })
+      .map((entry) => join(entry.parentPath, entry.name).slice(cache.length + 1))
+      .filter((name) => !['initramfs', 'images', 'disks'].includes(name));
+    assert.deepEqual(left.toSorted(), kept.map(([name]) => name).toSorted());
+  });
+
+  it('does not mind a cache that is not there', async () => {
+    await sweepCache(join(cache, 'none'));
+  });
+});
