@@ -18,6 +18,10 @@ for (const folder of Object.values(folders)) mkdirSync(folder);
 // A temporary file of ours cannot hide among those of others.
 process.env['TMPDIR'] = folders.temporary;
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+// A suite that takes too long is ended from outside, and whoever waits for one may give up.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => process.exit(1));
+}
 
 /** Far more than any suite takes, and less than a person waits. */
 const SUITE_MS = 300_000;

@@ -19,8 +19,11 @@ const makers: Record<string, (use: (provider: VolumeProvider) => Promise<void>) 
   {
     'a directory': async (use) => {
       const directory = mkdtempSync(join(tmpdir(), 'boxlite-volume-'));
-      await use(new HostVolume(directory));
-      rmSync(directory, { recursive: true });
+      try {
+        await use(new HostVolume(directory));
+      } finally {
+        rmSync(directory, { recursive: true, force: true });
+      }
     },
     memory: (use) => use(new MemoryVolume()),
   };
