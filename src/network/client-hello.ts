@@ -9,7 +9,10 @@ export const CLIENT_HELLO_BYTES_MAX = 32 * 1024;
 const RECORD_HEADER_BYTES = 5;
 const HANDSHAKE_HEADER_BYTES = 4;
 const RECORD_BYTES_MAX = 16 * 1024;
+const MAJOR_VERSION = 3;
 const RECORD_HANDSHAKE = 22;
+/** Of change_cipher_spec, and of heartbeat (RFC 6520). */
+const RECORD_KINDS = { first: 20, last: 24 } as const;
 const MESSAGE_CLIENT_HELLO = 1;
 const EXTENSION_SERVER_NAME = 0;
 const EXTENSION_ALPN = 16;
@@ -35,11 +38,22 @@ export type ClientHelloReading =
 const MORE = { kind: 'more' } as const;
 const MALFORMED = { kind: 'malformed' } as const;
 
-/** Whether these first bytes are the beginning of a TLS handshake; null if there are too few to tell. */
+/** Whether a server could take these first bytes for TLS; null if there are too few to tell. */
 export function looksLikeTls(bytes: Uint8Array): boolean | null {
-  const expected = [RECORD_HANDSHAKE, 3];
-  if (expected.some((byte, i) => bytes[i] !== undefined && bytes[i] !== byte)) return false;
-  return bytes.length < expected.length ? null : true;
+  const first = bytes[0];
+  if (first === undefined) return null;
+  // Also an alert or another record: servers let some pass before the hello.
+  const record = first >= RECORD_KINDS.first && first <= RECORD_KINDS.last;
+  // The hello of SSL 2, which servers of TLS 1.2 still understand, and which has no place for a name.
+  const old = (first & 0x80) !== 0;
+  if (record) return beginsWith(bytes.subarray(1), [MAJOR_VERSION]);
+  return old && beginsWith(bytes.subarray(2), [MESSAGE_CLIENT_HELLO, MAJOR_VERSION]);
+}
+
+/** Null if there are too few bytes to tell. */
+function beginsWith(bytes: Uint8Array, wanted: readonly number[]): boolean | null {
+  if (wanted.some((byte, i) => bytes[i] !== undefined && bytes[i] !== byte)) return false;
+  return bytes.length < wanted.length ? null : true;
 }
 
 /** Reads what has come of a connection that {@link looksLikeTls}. */

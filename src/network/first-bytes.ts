@@ -17,10 +17,17 @@ export type Beginning =
   | { readonly kind: 'malformed' }
   | { readonly kind: 'more' };
 
-/** A method, a space, and letters that can be a target: what HTTP/1 begins with, as far as it has come. */
+/**
+ * What a request may begin with, as far as it has come: a method, and then something printable. Behind that any byte
+ * may follow, as servers differ in what they take for a target.
+ */
 const REQUEST_START =
-  /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}(?:[ \t]+(?:[!-~]*(?:[ \t]+[!-~]*)?)?)?\r?$/;
+  /^[ \t]*(?:$|[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}(?:$|[ \t]+(?:$|[!-~\x80-\xff])))/;
+/** What some servers split a line at besides: vertical tab, form feed, separators, and two that are no ASCII. */
+const ODD_SPACES = [0x0b, 0x0c, 0x1c, 0x1d, 0x1e, 0x1f, 0x85, 0xa0];
 const REQUEST_LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]+[!-~]+[ \t]+HTTP\/[0-9]/i;
+/** What a lenient server might yet take for a request; without a version, for one of HTTP/0.9. */
+const NEARLY_REQUEST = /HTTP\/|^\s*GET\s+\S+\s*$/i;
 const HTTP2_LINE = 'PRI * HTTP/2.0';
 
 /** Reads what has come so far. */
@@ -37,11 +44,19 @@ function readFirstLine(bytes: Uint8Array): Beginning {
   const start = bytes.findIndex((byte) => byte !== 0x0d && byte !== LINE_END);
   if (start < 0 || start > 64) return { kind: bytes.length > 64 ? 'malformed' : 'more' };
   const end = bytes.indexOf(LINE_END, start);
-  const line = Buffer.from(bytes.subarray(start, end < 0 ? bytes.length : end)).toString('latin1');
+  const line = lineText(bytes.subarray(start, end < 0 ? bytes.length : end));
   if (end < 0) {
-    if (!REQUEST_START.test(line)) return { kind: 'other' };
+    if (!REQUEST_START.test(line.replace(/\r$/, ''))) return { kind: 'other' };
     return { kind: line.length > FIRST_LINE_BYTES_MAX ? 'malformed' : 'more' };
   }
   if (line.trimEnd() === HTTP2_LINE) return { kind: 'http2' };
-  return { kind: REQUEST_LINE.test(line) ? 'http' : 'other' };
+  if (REQUEST_LINE.test(line)) return { kind: 'http' };
+  return { kind: NEARLY_REQUEST.test(line) ? 'malformed' : 'other' };
+}
+
+/** With spaces for everything that is one to anybody. */
+function lineText(bytes: Uint8Array): string {
+  return Buffer.from(bytes.map((byte) => (ODD_SPACES.includes(byte) ? 0x20 : byte))).toString(
+    'latin1',
+  );
 }

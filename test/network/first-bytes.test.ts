@@ -123,7 +123,34 @@ describe('readBeginning() of the rest', () => {
     assert.equal(kindOf('SSH-2.0-OpenSSH_9.6\r\n'), 'other');
     assert.equal(kindOf('EHLO me\r\n'), 'other');
     assert.equal(kindOf('\0\0\0\x08\x04\xd2\x16/'), 'other');
-    assert.equal(kindOf('GET / HTTP/1.1\0'), 'other');
+    assert.equal(kindOf('0\x0c\x02\x01\x01`\x07\x02\x01\x03\x04\0\x80\0'), 'other');
+    assert.equal(kindOf('0 \x02\x01\x01`\x1b\x02\x01\x03'), 'other');
+    assert.equal(kindOf('NICK somebody\r\n'), 'other');
+  });
+
+  it('does not let pass as something else what a lenient server takes for HTTP', () => {
+    const odd = [
+      ...['GET /\xff HTTP/1.1\r\n', 'GET /a b HTTP/1.1\r\n', 'GET /\0 HTTP/1.1\n'],
+      ...[' GET / HTTP/1.1\r\n', '\tGET / HTTP/1.1\r\n', '\x85GET / HTTP/1.1\r\n'],
+      ...['GET /\r\n', 'GET / \r\n', 'GET http://b.example/\n'],
+    ];
+    assert.equal(kindOf('GET\xa0/\x1cHTTP/1.1\n'), 'http');
+    for (const line of odd) {
+      assert.equal(kindOf(line), 'malformed', JSON.stringify(line));
+      for (let end = 0; end < line.length; end++) {
+        assert.equal(kindOf(line.slice(0, end)), 'more', JSON.stringify(line.slice(0, end)));
+      }
+    }
+  });
+
+  it('does not let pass as something else what a server takes for TLS', () => {
+    const warning = '\x15\x03\x01\0\x02\x01\0';
+    assert.equal(kindOf(warning + hello.toString('latin1')), 'malformed');
+    assert.equal(kindOf(`\x14\x03\x03\0\x01\x01${hello.toString('latin1')}`), 'malformed');
+    // The hello of SSL 2 (RFC 5246, appendix E.2): no session, one cipher suite, 16 bytes of randomness.
+    const old = `\x80\x1c\x01\x03\x03\0\x03\0\0\0\x10\0\0\x2f${'r'.repeat(16)}`;
+    assert.equal(kindOf(old), 'malformed');
+    for (let end = 0; end < 4; end++) assert.equal(kindOf(old.slice(0, end)), 'more');
   });
 
   it('wants more of what could become HTTP, up to a bound', () => {
