@@ -190,13 +190,12 @@ export class PolicyUplink implements Uplink {
     }
     const protocol = upstream.alpnProtocol || 'http/1.1';
     const inner = await openGuest(guest, this.#authority().identityFor(host), protocol);
-    const substitution = new Substitution(this.#secrets, host, to.port);
     const leg: HttpLeg = {
       guest: inner,
       upstream,
       scheme: 'https',
       check: (named) => judgeHost(named, [host], to),
-      secretsFor: () => substitution,
+      secretsFor: () => new Substitution(this.#secrets, host, to.port),
       onRefused: (named, reason, message) => this.#refused('http', to, named, { reason, message }),
     };
     if (protocol === 'h2') serveHttp2(leg);

@@ -20,6 +20,8 @@ import { inNamespace, serverKeys, servers } from './namespace.ts';
 
 const VALUE = 'sk-live-"7f3a&9';
 const PLACEHOLDER = '<BOXLITE_SECRET:key>';
+/** The value of a secret that can be the name of a field. */
+const TOKEN = 'token-of-another';
 const authority = new CertificateAuthority('BoxLite test');
 
 function uplinkFor() {
@@ -27,6 +29,7 @@ function uplinkFor() {
   const secrets = readSecrets(
     [
       { name: 'key', hosts: ['api.example', '*.wild.example'], value: VALUE },
+      { name: 'token', hosts: ['api.example'], value: TOKEN },
       { name: 'other', hosts: ['elsewhere.example'], value: 'other-value' },
     ],
     'secrets',
@@ -47,6 +50,46 @@ interface Ask {
   readonly body?: string;
   readonly host?: string;
   readonly port?: number;
+}
+
+/** A whole HTTP/2 client: its preface, settings, and one request whose fields nobody looks at. */
+function rawHttp2(fields: Record<string, string | string[]>): Buffer {
+  const literal = (text: string) => Buffer.from([text.length, ...Buffer.from(text)]);
+  const block = Buffer.concat(
+    Object.entries(fields)
+      .flatMap(([name, values]) => [values].flat().map((value) => [name, value] as const))
+      .map(([name, value]) => Buffer.concat([Buffer.of(0), literal(name), literal(value)])),
+  );
+  const frame = (type: number, flags: number, stream: number, payload: Buffer) => {
+    const head = Buffer.alloc(9);
+    head.writeUIntBE(payload.length, 0, 3);
+    head.writeUInt8(type, 3);
+    head.writeUInt8(flags, 4);
+    head.writeUInt32BE(stream, 5);
+    return Buffer.concat([head, payload]);
+  };
+  return Buffer.concat([
+    Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+    frame(4, 0, 0, Buffer.alloc(0)),
+    // END_STREAM and END_HEADERS.
+    frame(1, 5, 1, block),
+  ]);
+}
+
+/** Whether a request in HTTP/2 was answered, or its stream or connection given up in order. */
+async function answered(stream: AsyncIterable<Buffer>): Promise<boolean> {
+  let rest = Buffer.alloc(0);
+  for await (const chunk of stream) {
+    rest = Buffer.concat([rest, chunk]);
+    while (rest.length >= 9) {
+      // HEADERS, RST_STREAM, GOAWAY.
+      if ([1, 3, 7].includes(rest.readUInt8(3))) return true;
+      const length = 9 + rest.readUIntBE(0, 3);
+      if (rest.length < length) break;
+      rest = rest.subarray(length);
+    }
+  }
+  return false;
 }
 
 /** TLS as a program in the box would have it, trusting the box's authority alone. */
@@ -95,12 +138,25 @@ if (inNamespace(import.meta.filename)) {
       request: IncomingMessage,
       response: import('node:http').ServerResponse,
     ) => {
-      const body = await text(request);
-      seen.push({ headers: request.rawHeaders, body });
+      const body = await text(request).catch(() => null);
+      // It was given up before its end.
+      if (body === null) return;
+      seen.push({ headers: [...request.rawHeaders, ...request.rawTrailers], body });
       response.setHeader('X-Echo', request.headers.authorization ?? '');
       if (request.url === '/gzip') {
         response.setHeader('Content-Encoding', 'gzip');
         return void response.end(gzipSync(`all of ${VALUE}`));
+      }
+      if (request.url === '/everywhere') {
+        const named = { [TOKEN]: 'x', Trailer: 'X-Behind', 'X-Base64': `${btoa(`ab${VALUE}cd`)}` };
+        response.writeHead(200, `OK ${VALUE}`, named);
+        response.write('x');
+        response.addTrailers({ 'X-Behind': VALUE });
+        return void response.end();
+      }
+      if (request.url === '/part') {
+        const ranged = request.headers.range !== undefined;
+        return void response.writeHead(ranged ? 206 : 200).end(ranged ? VALUE.slice(0, 6) : VALUE);
       }
       if (request.url === '/odd') {
         response.setHeader('Content-Encoding', 'rot13');
@@ -124,6 +180,11 @@ if (inNamespace(import.meta.filename)) {
     const https = createHttpsServer(serverKeys(), handler);
     https.on('upgrade', (request, socket: Duplex) => {
       seen.push({ headers: request.rawHeaders, body: '' });
+      if (request.url === '/unwilling') {
+        const zipped = gzipSync(`all of ${VALUE}`);
+        socket.write('HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n');
+        return void socket.end(zipped);
+      }
       socket.write(
         'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
       );
@@ -139,7 +200,11 @@ if (inNamespace(import.meta.filename)) {
     http2.on('session', (session) => session.on('error', () => undefined));
     http2.on('stream', async (stream, headers) => {
       stream.on('error', () => undefined);
-      const body = await text(stream);
+      const behind: string[] = [];
+      stream.on('trailers', (trailers) => behind.push(...Object.values(trailers).map(String)));
+      const sent = await text(stream).catch(() => null);
+      if (sent === null || stream.destroyed) return;
+      const body = `${sent}${behind.join()}`;
       const { authorization = '' } = headers;
       seen.push({ headers: Object.entries(headers).flat().map(String), body });
       stream.respond({ ':status': 200, 'x-echo': authorization }, { waitForTrailers: true });
@@ -213,6 +278,82 @@ if (inNamespace(import.meta.filename)) {
       const odd = await ask(await tlsThrough(uplink), { path: '/odd' });
       assert.equal(odd.statusCode, 502);
       assert.deepEqual(reasons(), ['response-unreadable']);
+      uplink.close();
+    });
+
+    it('is found in every part of an answer', async () => {
+      const { uplink } = uplinkFor();
+      const tls = await tlsThrough(uplink);
+      tls.write(
+        'GET /everywhere HTTP/1.1\r\nHost: api.example\r\nTE: trailers\r\nConnection: close, TE\r\n\r\n',
+      );
+      const answer = await text(tls);
+      assert.match(answer, /^HTTP\/1.1 200 OK <BOXLITE_SECRET:key>\r\n/);
+      assert.match(answer, /X-Behind: <BOXLITE_SECRET:key>\r\n/);
+      assert.ok(!answer.includes(VALUE) && !answer.toLowerCase().includes(TOKEN), answer);
+      const encoded = /X-Base64: (\S+)/.exec(answer)?.[1] ?? '';
+      assert.ok(!Buffer.from(encoded, 'base64').includes(VALUE.slice(2, -2)), encoded);
+      uplink.close();
+    });
+
+    it('does not come in parts that the box asks for', async () => {
+      const { uplink } = uplinkFor();
+      const headers = { range: 'bytes=0-5' };
+      const answer = await ask(await tlsThrough(uplink), { path: '/part', headers });
+      assert.equal(answer.statusCode, 200);
+      assert.equal(answer.text, PLACEHOLDER);
+      uplink.close();
+    });
+
+    it('is found in the answer of a server that does not change its protocol', async () => {
+      const { uplink } = uplinkFor();
+      const tls = await tlsThrough(uplink);
+      tls.write(
+        'GET /unwilling HTTP/1.1\r\nHost: api.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+          'Accept-Encoding: gzip\r\n\r\n',
+      );
+      const answer = await text(tls);
+      assert.match(answer, /^HTTP\/1.1 200 OK\r\n/);
+      assert.ok(answer.includes(`all of ${PLACEHOLDER}`), answer);
+      uplink.close();
+    });
+
+    it('is in trailers, and refused there too', async () => {
+      const { uplink, reasons } = uplinkFor();
+      const trailing = async (field: string) => {
+        const tls = await tlsThrough(uplink);
+        tls.write('POST / HTTP/1.1\r\nHost: api.example\r\nTransfer-Encoding: chunked\r\n');
+        tls.write(`Connection: close\r\n\r\n1\r\nx\r\n0\r\n${field}\r\n\r\n`);
+        return await text(tls).catch(() => '');
+      };
+      await trailing(`X-Sum: ${PLACEHOLDER}`);
+      assert.ok(seen.at(-1)?.headers.includes(VALUE));
+      const before = seen.length;
+      await trailing('X-Sum: <BOXLITE_SECRET:other>');
+      assert.equal(seen.length, before);
+      assert.deepEqual(reasons(), ['secret-not-allowed']);
+      uplink.close();
+    });
+
+    it('does not have the program gather more than it may', async () => {
+      const { uplink } = uplinkFor();
+      const size = 1024 * 1024;
+      const head = `POST / HTTP/1.1\r\nHost: api.example\r\nContent-Length: ${size}\r\n\r\n`;
+      const begin = async () => {
+        const tls = await tlsThrough(uplink);
+        tls.write(head + 'x'.repeat(size - 1));
+        return tls;
+      };
+      const begun = await Promise.all(Array.from({ length: 32 }, begin));
+      // Those fill the room; the next one goes on as it comes.
+      const last = await begin();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const finished = last.end('y');
+      await text(finished);
+      const lastSeen = seen.at(-1);
+      assert.ok(lastSeen?.headers.includes('chunked'));
+      assert.equal(lastSeen?.body.length, size);
+      for (const tls of begun) tls.destroy();
       uplink.close();
     });
 
@@ -356,6 +497,66 @@ if (inNamespace(import.meta.filename)) {
       assert.ok(last?.headers.includes(`Bearer ${VALUE}`));
       assert.ok(last?.body.includes(VALUE));
       assert.deepEqual(reasons(), []);
+      client.close();
+      uplink.close();
+    });
+
+    it('is in trailers, and refused there too', async () => {
+      const { uplink, reasons } = uplinkFor();
+      const client = await session(uplink);
+      const trailing = async (value: string) => {
+        const stream = client.request({ ':method': 'POST' }, { waitForTrailers: true });
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': value }));
+        stream.end('x');
+        return await text(stream).catch(() => '');
+      };
+      await trailing(PLACEHOLDER);
+      assert.equal(seen.at(-1)?.body, `x${VALUE}`);
+      const before = seen.length;
+      await trailing('<BOXLITE_SECRET:other>');
+      assert.equal(seen.length, before);
+      assert.deepEqual(reasons(), ['secret-not-allowed']);
+      client.close();
+      uplink.close();
+    });
+
+    it('survives requests that no client would send', async () => {
+      const { uplink } = uplinkFor();
+      const base = {
+        ':method': 'GET',
+        ':scheme': 'https',
+        ':path': '/',
+        ':authority': 'api.example',
+      };
+      const odd: Record<string, string | string[]>[] = [
+        { 'http2-settings': 'AAMAAABk' },
+        { 'user-agent': ['a', 'b'], 'content-type': ['a', 'b'] },
+        { authorization: [PLACEHOLDER, 'b'] },
+        { host: ['api.example', 'other.example'] },
+        { 'transfer-encoding': 'chunked' },
+        { te: 'gzip' },
+        { ':protocol': 'websocket' },
+        { ':method': 'CONNECT' },
+        { expect: '100-continue' },
+        { 'Upper-Case': 'x' },
+        { constructor: 'y', toString: 'z' },
+        { 'content-length': '-1' },
+        { 'x-line': 'a\r\nHost: other.example' },
+      ];
+      for (const fields of odd) {
+        const before = seen.length;
+        const tls = await tlsThrough(uplink, { port: 8443, protocols: ['h2'] });
+        tls.on('error', () => undefined);
+        tls.write(rawHttp2({ ...base, ...fields }));
+        assert.ok(await answered(tls), JSON.stringify(fields));
+        tls.destroy();
+        for (const { headers } of seen.slice(before)) {
+          assert.ok(!headers.includes('other.example'), JSON.stringify(fields));
+        }
+      }
+      const client = await session(uplink);
+      const stream = client.request({ ':path': '/still' });
+      assert.match(await text(stream), /echo/);
       client.close();
       uplink.close();
     });

@@ -121,9 +121,38 @@ describe('Substitution', () => {
 
   it('finds every spelling of the value in an answer', () => {
     const back = api().response();
-    for (const spelt of ['va"lue&1', 'va\\"lue&1', 'va%22lue%261']) {
-      const out = text(replaceAll(Buffer.from(`x${spelt}y`), back));
+    const spelt = [
+      'va"lue&1',
+      'va\\"lue&1',
+      'va%22lue%261',
+      'va\\"lue\\u00261',
+      'va&quot;lue&amp;1',
+    ];
+    for (const each of spelt) {
+      const out = text(replaceAll(Buffer.from(`x${each}y`), back));
       assert.ok(!out.includes('lue'), out);
     }
+  });
+
+  it('finds a value in base64, whatever is in front of it and behind', () => {
+    const value = 'sk-live/0123+ü?>=~';
+    const [secret] = readSecrets([{ name: 'key', hosts: ['api.example'], value }], 'secrets');
+    const back = new Substitution(secret ? [secret] : [], 'api.example', 443).response();
+    const around = fc.uint8Array({ maxLength: 20 });
+    const alphabet = fc.constantFrom('base64' as const, 'base64url' as const);
+    fc.assert(
+      fc.property(around, around, alphabet, (front, behind, as) => {
+        const encoded = Buffer.concat([front, Buffer.from(value), behind]).toString(as);
+        const out = Buffer.from(text(replaceAll(Buffer.from(encoded), back)), as);
+        assert.ok(!out.includes('live') && !out.includes('0123'), String(out));
+      }),
+    );
+  });
+
+  it('looks for no short value in base64, where it would be found by chance', () => {
+    const short = readSecrets([{ name: 'key', hosts: ['api.example'], value: 'abc' }], 'secrets');
+    const back = new Substitution(short, 'api.example', 443).response();
+    assert.equal(text(replaceAll(Buffer.from('YWJj xx'), back)), 'YWJj xx');
+    assert.ok(back.every(({ needle }) => needle.length > 0));
   });
 });

@@ -31,7 +31,7 @@ function uplinkFor(...patterns: string[]) {
   return { uplink, refused, reasons: () => refused.map(({ reason }) => reason) };
 }
 
-async function exchange(stream: Duplex, ...parts: string[]): Promise<string> {
+async function exchange(stream: Duplex, ...parts: (string | Uint8Array)[]): Promise<string> {
   for (const part of parts) stream.write(part);
   stream.end();
   return await text(stream);
@@ -53,10 +53,13 @@ if (inNamespace(import.meta.filename, `${servers.private} in-hosts.example\n`)) 
     'long.example': Array.from({ length: 20 }, () => ({ type: 16, data: Buffer.alloc(200, 'c') })),
   });
   const running: Server[] = [];
+  /** What the server on port 80 was asked. */
+  const asked: { host: string | undefined; url: string | undefined }[] = [];
 
   before(async () => {
     await names.listen();
     const http = createHttpServer((request, response) => {
+      asked.push({ host: request.headers.host, url: request.url });
       response.end(`${request.headers.host} ${request.url}`);
     });
     const https = createHttpsServer(serverKeys(), (_request, response) => response.end('secure'));
@@ -202,6 +205,71 @@ if (inNamespace(import.meta.filename, `${servers.private} in-hosts.example\n`)) 
       assert.match(answer, /api.example \/1[\s\S]*HTTP\/1.1 403 /);
       assert.ok(!answer.includes('other.example /2'));
       assert.deepEqual(reasons(), ['name-mismatch']);
+      uplink.close();
+    });
+
+    it('hide no request for another host in one for theirs', async () => {
+      const hidden = get('other.example', '/hidden');
+      const length = `Content-Length: ${hidden.length}`;
+      const head = (...fields: string[]) =>
+        [`GET / HTTP/1.1`, `Host: api.example`, ...fields, '', ''].join('\r\n');
+      const smuggled = [
+        // What a connection option takes away with it: the length of the body, or the host itself.
+        head(length, 'Connection: keep-alive, Content-Length') + hidden,
+        head('Connection: close, Host'),
+        `${head(length, 'Transfer-Encoding: chunked')}0\r\n\r\n${hidden}`,
+        `${head('Transfer-Encoding: chunked', 'Transfer-Encoding: identity')}0\r\n\r\n${hidden}`,
+        `${head('Transfer-Encoding : chunked')}0\r\n\r\n${hidden}`,
+        head('Transfer-Encoding:\x0bchunked', length) + hidden,
+        head('Content-Length: 0', length) + hidden,
+        head(`Content-Length: +${hidden.length}`) + hidden,
+        head('X: a', ' Host: other.example'),
+        head('X: a\rHost: other.example'),
+        head('X: a\nHost: other.example'),
+        head('X: a\0\r\nHost: other.example'),
+        `${head('Transfer-Encoding: chunked')}0;\n\r\n${hidden}`,
+        head('Upgrade: websocket', 'Connection: Upgrade', length) + hidden,
+        head('Upgrade: h2c', 'Connection: Upgrade, HTTP2-Settings', 'HTTP2-Settings: AAMAAABk'),
+        head('Expect: 100-continue', length) + hidden,
+      ];
+      for (const bytes of smuggled) {
+        const { uplink } = uplinkFor('api.example');
+        await lookup(uplink, 'api.example');
+        const before = asked.length;
+        const stream = await connectThrough(uplink, { address: servers.one, port: 80 });
+        await exchange(stream, bytes).catch(() => '');
+        uplink.close();
+        for (const { host, url } of asked.slice(before)) {
+          assert.deepEqual({ host, url }, { host: 'api.example', url: '/' }, bytes);
+        }
+      }
+      // The server itself falls for some of it, or this test would show nothing.
+      const { uplink } = uplinkFor();
+      const stream = await connectThrough(uplink, { address: servers.one, port: 80 });
+      const before = asked.length;
+      await exchange(stream, get('api.example', '/', false) + hidden);
+      assert.equal(asked.slice(before)[1]?.host, 'other.example');
+      uplink.close();
+    });
+
+    it('say of what is nearly HTTP, or nearly TLS, that it is neither', async () => {
+      const { uplink, reasons } = uplinkFor('api.example');
+      await lookup(uplink, 'api.example');
+      const nearly = [
+        'GET /\xff HTTP/1.1\r\nHost: other.example\r\n\r\n',
+        ' GET / HTTP/1.1\r\nHost: other.example\r\n\r\n',
+        'GET /\r\n',
+        'GET / HTTP/1.1\r\nHost: other.example\r\n : x\r\n\r\n',
+        // A warning, which servers of TLS let pass in front of everything.
+        '\x15\x03\x01\0\x02\x01\0',
+      ];
+      for (const text of nearly) {
+        const before = asked.length;
+        const stream = await connectThrough(uplink, { address: servers.one, port: 80 });
+        await exchange(stream, Buffer.from(text, 'latin1')).catch(() => '');
+        assert.equal(asked.length, before, text);
+      }
+      assert.deepEqual(reasons(), Array(nearly.length).fill('malformed'));
       uplink.close();
     });
 

@@ -5,7 +5,25 @@ import * as zlib from 'node:zlib';
 import { type Replacement, Replacer } from '../secrets/replace.ts';
 
 /** A body whose length is known and not more than this is gathered, and sent with its new length. */
-export const GATHER_BYTES_MAX = 1024 * 1024;
+const GATHER_BYTES_MAX = 1024 * 1024;
+/** All those of a box at once. It could begin thousands, and end none. */
+const GATHERED_BYTES_MAX = 32 * 1024 * 1024;
+
+/** Shares the room for bodies that are gathered. */
+export class GatherBudget {
+  #left = GATHERED_BYTES_MAX;
+
+  /** Room for a body of so many bytes until it is disposed of; null if it has to be streamed. */
+  take(bytes: number | null): Disposable | null {
+    if (bytes === null || bytes > GATHER_BYTES_MAX || bytes > this.#left) return null;
+    this.#left -= bytes;
+    return {
+      [Symbol.dispose]: () => {
+        this.#left += bytes;
+      },
+    };
+  }
+}
 
 /** What must not be in a body. */
 export interface Forbidden {

@@ -9,26 +9,42 @@ import {
   type IncomingMessage,
   type OutgoingMessage,
   type Server,
-  type ServerResponse,
+  ServerResponse,
   STATUS_CODES,
   request as send,
 } from 'node:http';
+import type { Socket } from 'node:net';
 import { type Duplex, pipeline, type Readable, type Transform, type Writable } from 'node:stream';
-import { messageOf } from '../../base/errors.ts';
+import { messageOf, systemCode } from '../../base/errors.ts';
 import { requestHost } from '../http-host.ts';
 import type { Substitution } from '../secrets/substitution.ts';
-import { decoderFor, ForbiddenContent, GATHER_BYTES_MAX, gathered, replacing } from './body.ts';
-import { endToEnd, valuesOf, without } from './fields.ts';
-import { type HttpLeg, refusalText } from './leg.ts';
+import { decoderFor, ForbiddenContent, GatherBudget, gathered, replacing } from './body.ts';
+import {
+  CHANGED_WITH_BODY,
+  endToEnd,
+  forSearchedAnswer,
+  trailersOf,
+  valuesOf,
+  without,
+} from './fields.ts';
+import { foreignSecret, type HttpLeg, refusalText, unreadable } from './leg.ts';
 import { joinWebSocket } from './web-socket.ts';
 
 /** Names and values of one message. Node's own limit for all of them is 16 KiB. */
 const FIELDS_BYTES_MAX = 64 * 1024;
+/** Whatever the program was started with: what servers read in other ways must not pass. */
+const STRICT = { insecureHTTPParser: false } as const;
+
+/** Where there is no `ServerResponse` to answer with. */
+const BARE_FORBIDDEN = 'HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n';
+const BARE_BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n';
 
 /** A leg with what its requests share. */
 interface Line {
   readonly leg: HttpLeg;
   readonly agent: Agent;
+  /** Answers that the box has not got whole. */
+  answering: number;
 }
 
 /** A request that may go on. */
@@ -40,10 +56,12 @@ interface Admitted {
 /** See the top of this file. */
 export class Http1Gate {
   readonly #server: Server;
+  readonly #gathering = new GatherBudget();
   readonly #lines = new WeakMap<Duplex, Line>();
 
   constructor() {
     this.#server = createServer({
+      ...STRICT,
       maxHeaderSize: FIELDS_BYTES_MAX,
       requestTimeout: 0,
       keepAliveTimeout: 0,
@@ -56,6 +74,7 @@ export class Http1Gate {
     Object.assign(this.#server, { httpAllowHalfOpen: true });
     this.#server.on('request', (request, response) => void this.#serve(request, response));
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+    this.#server.on('clientError', (error, socket) => this.#refuseMalformed(error, socket));
     this.#server.on('connect', (request, socket) => this.#refuseTunnel(request, socket));
   }
 
@@ -71,19 +90,19 @@ export class Http1Gate {
       done?.(new Error('the server has closed the connection'), leg.upstream);
       return undefined;
     };
-    this.#lines.set(leg.guest, { leg, agent });
+    const line: Line = { leg, agent, answering: 0 };
+    this.#lines.set(leg.guest, line);
     leg.upstream.on('error', () => undefined);
     leg.guest.on('error', () => undefined);
     leg.guest.on('close', () => leg.upstream.destroy());
-    // What is still to be written to the box is.
-    leg.upstream.on('close', () => leg.guest.end());
+    leg.upstream.on('close', () => endIfDone(line));
     this.#server.emit('connection', leg.guest);
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const line = this.#lines.get(request.socket);
     if (line === undefined) return void response.destroy();
-    response.sendDate = false;
+    begin(line, response);
     const passed = this.#admit(line.leg, request);
     if ('refused' in passed) return answerRefused(request, response, passed.refused);
     try {
@@ -101,12 +120,10 @@ export class Http1Gate {
     { fields, substitution }: Admitted,
   ): Promise<void> {
     const filter = bodyFilter(request, substitution);
-    const { kept, body } = await framed(request, fields, filter);
-    // An answer has to be read to be searched.
-    const searched = substitution?.any === true;
-    const outgoing = this.#open(line, request, searched ? withIdentity(kept) : kept);
+    const { kept, body } = await this.#framed(request, fields, filter);
+    const outgoing = this.#open(line, request, kept, substitution);
     outgoing.on('response', (answer) => {
-      respond(line.leg, answer, response, request.method === 'HEAD', substitution);
+      this.#respond(line.leg, answer, response, substitution);
     });
     outgoing.on('error', (error) => {
       if (response.headersSent) response.destroy();
@@ -117,7 +134,11 @@ export class Http1Gate {
     });
     if (body !== null) return void outgoing.end(body);
     try {
-      await through(request, filter === null ? [] : [filter], outgoing);
+      await through(request, filter === null ? [] : [filter], outgoing, (trailers) => {
+        const given = substitution?.requestFields(trailers) ?? { fields: trailers, foreign: null };
+        if (given.foreign !== null) throw new ForbiddenContent(given.foreign);
+        return given.fields;
+      });
     } catch (error) {
       outgoing.destroy();
       throw error;
@@ -144,17 +165,23 @@ export class Http1Gate {
   /** Reports it, and says why. */
   #refuseSecret(leg: HttpLeg, { rawHeaders, url }: IncomingMessage, secret: string): string {
     const host = requestHost(url ?? '', valuesOf(rawHeaders, 'host'));
-    const message = `the placeholder of the secret "${secret}" was sent to "${host}", which is none of its hosts`;
-    leg.onRefused(host, 'secret-not-allowed', message);
+    const { reason, message } = foreignSecret(secret, host);
+    leg.onRefused(host, reason, message);
     return message;
   }
 
-  #open({ leg, agent }: Line, request: IncomingMessage, fields: string[]): ClientRequest {
+  #open(
+    { leg, agent }: Line,
+    request: IncomingMessage,
+    fields: string[],
+    substitution: Substitution | null,
+  ): ClientRequest {
     return send({
+      ...STRICT,
       agent,
       method: request.method ?? 'GET',
       path: request.url ?? '/',
-      headers: fields,
+      headers: substitution?.any === true ? forSearchedAnswer(fields) : fields,
       setHost: false,
       maxHeaderSize: FIELDS_BYTES_MAX,
       protocol: 'http:',
@@ -166,45 +193,121 @@ export class Http1Gate {
     const line = this.#lines.get(socket);
     const passed = line === undefined ? null : this.#admit(line.leg, request);
     if (line === undefined || passed === null || 'refused' in passed) {
-      return void socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
+      return void socket.end(BARE_FORBIDDEN);
     }
-    // Compressed frames could not be searched for a secret that comes back.
-    const searched = passed.substitution?.any === true;
-    const kept = without(passed.fields, (name) => searched && name === 'sec-websocket-extensions');
-    const fields = [...kept, 'Connection', 'Upgrade', 'Upgrade', 'websocket'];
-    const outgoing = this.#open(line, request, fields);
-    joinWebSocket({ outgoing, socket, head, leg: line.leg, substitution: passed.substitution });
+    const { fields, substitution } = passed;
+    const left = ['content-length', ...(substitution?.any ? ['sec-websocket-extensions'] : [])];
+    // Compressed frames could not be searched for a secret that comes back; a body has no place here.
+    const kept = without(fields, (name) => left.includes(name));
+    try {
+      const upgrading = [...kept, 'Connection', 'Upgrade', 'Upgrade', 'websocket'];
+      const outgoing = this.#open(line, request, upgrading, substitution);
+      outgoing.on('response', (answer) => {
+        // The server stays with HTTP.
+        const response = new ServerResponse(request);
+        begin(line, response);
+        response.shouldKeepAlive = false;
+        response.assignSocket(socket as Socket);
+        response.on('finish', () => socket.end());
+        this.#respond(line.leg, answer, response, substitution);
+      });
+      joinWebSocket({ outgoing, socket, head, leg: line.leg, substitution });
+    } catch {
+      // A value that no header field can have.
+      socket.destroy();
+    }
+  }
+
+  /** What Node's parser does not take. */
+  #refuseMalformed(error: Error, socket: Duplex): void {
+    if (!systemCode(error)?.startsWith('HPE_')) return void socket.destroy();
+    const message = `what was sent is not HTTP by the letter: ${messageOf(error)}`;
+    const leg = this.#lines.get(socket)?.leg;
+    leg?.onRefused(null, 'malformed', message);
+    socket.end(BARE_BAD_REQUEST);
+    leg?.upstream.destroy();
   }
 
   #refuseTunnel(request: IncomingMessage, socket: Duplex): void {
     const message = 'CONNECT would lead to whatever host it names';
     this.#lines.get(socket)?.leg.onRefused(request.url ?? null, 'name-mismatch', message);
-    socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
+    socket.end(BARE_FORBIDDEN);
   }
-}
 
-/** The fields with what says how long the body is, and the body itself if that had to be found out. */
-async function framed(
-  request: IncomingMessage,
-  fields: string[],
-  filter: Transform | null,
-): Promise<{ kept: string[]; body: Buffer | null }> {
-  if (request.headers['transfer-encoding'] !== undefined) {
-    return { kept: [...fields, 'Transfer-Encoding', 'chunked'], body: null };
+  /** The fields with what says how long the body is, and the body itself if that had to be found out. */
+  async #framed(
+    request: IncomingMessage,
+    fields: string[],
+    filter: Transform | null,
+  ): Promise<{ kept: string[]; body: Buffer | null }> {
+    const rest = without(fields, (name) => name === 'content-length');
+    const chunked = { kept: [...rest, 'Transfer-Encoding', 'chunked'], body: null };
+    if (request.headers['transfer-encoding'] !== undefined) return chunked;
+    const length = lengthOf(request);
+    if (length === null || filter === null) return { kept: fields, body: null };
+    using room = this.#gathering.take(length);
+    if (room === null) return chunked;
+    const body = await gathered(request.on('error', (error) => filter.destroy(error)).pipe(filter));
+    return { kept: [...rest, 'Content-Length', String(body.length)], body };
   }
-  const length = lengthOf(request);
-  if (length === null || filter === null) return { kept: fields, body: null };
-  const rest = without(fields, (name) => name === 'content-length');
-  if (length > GATHER_BYTES_MAX) {
-    return { kept: [...rest, 'Transfer-Encoding', 'chunked'], body: null };
-  }
-  const body = await gathered(request.on('error', (error) => filter.destroy(error)).pipe(filter));
-  return { kept: [...rest, 'Content-Length', String(body.length)], body };
-}
 
-function withIdentity(fields: string[]): string[] {
-  const rest = without(fields, (name) => name === 'accept-encoding');
-  return [...rest, 'Accept-Encoding', 'identity'];
+  /** The answer, without any value of a secret's in it. */
+  #respond(
+    leg: HttpLeg,
+    answer: IncomingMessage,
+    response: ServerResponse,
+    substitution: Substitution | null,
+  ): void {
+    this.#answer(leg, answer, response, substitution).catch(() => {
+      // It has broken off, or has what no answer can have.
+      answer.destroy();
+      response.destroy();
+    });
+  }
+
+  async #answer(
+    leg: HttpLeg,
+    answer: IncomingMessage,
+    response: ServerResponse,
+    substitution: Substitution | null,
+  ): Promise<void> {
+    const fields = endToEnd(answer.rawHeaders);
+    const status = answer.statusCode ?? 502;
+    const empty = response.req.method === 'HEAD' || status === 204 || status === 304;
+    const clean = (given: string[]) => substitution?.responseFields(given) ?? given;
+    const reason = answer.statusMessage ?? '';
+    const head = (kept: string[]) =>
+      response.writeHead(status, substitution?.responseText(reason) ?? reason, kept);
+    if (substitution?.any !== true || empty) {
+      head(clean(fields));
+      return await through(answer, [], response, clean);
+    }
+    const codings = [answer.headers['content-encoding'], hopCoding(answer)].filter(Boolean);
+    const decoder = decoderFor(codings.join(', '));
+    if (decoder === undefined) {
+      const message = unreadable(codings.join(', '));
+      leg.onRefused(null, 'response-unreadable', message);
+      answer.destroy();
+      return answerBadGateway(response, message);
+    }
+    const rest = without(clean(fields), (name) => CHANGED_WITH_BODY.has(name));
+    const filter = replacing(substitution.response());
+    using room = decoder === null ? this.#gathering.take(lengthOf(answer)) : null;
+    if (room === null) {
+      head(rest);
+      // Whoever waits for events wants to know that there will be some.
+      response.flushHeaders();
+      return await through(
+        answer,
+        decoder === null ? [filter] : [decoder, filter],
+        response,
+        clean,
+      );
+    }
+    const body = await gathered(answer.on('error', (error) => filter.destroy(error)).pipe(filter));
+    head([...rest, 'Content-Length', String(body.length)]);
+    response.end(body);
+  }
 }
 
 /** What happens to a request's body; null if nothing does. */
@@ -219,57 +322,44 @@ function bodyFilter(
   return replacing(replaced ?? [], forbidden);
 }
 
-/** The answer, without any value of a secret's in it. */
-function respond(
-  leg: HttpLeg,
-  answer: IncomingMessage,
-  response: ServerResponse,
-  bodiless: boolean,
-  substitution: Substitution | null,
-): void {
-  const fields = endToEnd(answer.rawHeaders);
-  const status = answer.statusCode ?? 502;
-  const empty = bodiless || status === 204 || status === 304;
-  const head = (kept: string[]) => response.writeHead(status, answer.statusMessage, kept);
-  if (substitution?.any !== true || empty) {
-    head(substitution === null ? fields : substitution.responseFields(fields));
-    return void through(answer, [], response).catch(() => response.destroy());
-  }
-  const decoder = decoderFor(answer.headers['content-encoding']);
-  if (decoder === undefined) {
-    const coding = answer.headers['content-encoding'];
-    const message = `the answer comes in the coding "${coding}", which cannot be searched for secrets`;
-    leg.onRefused(null, 'response-unreadable', message);
-    answer.destroy();
-    return answerBadGateway(response, message);
-  }
-  const changed = ['content-length', 'content-encoding', 'content-md5', 'digest'];
-  const rest = without(substitution.responseFields(fields), (name) => changed.includes(name));
-  const filter = replacing(substitution.response());
-  const length = lengthOf(answer);
-  const steps = decoder === null ? [filter] : [decoder, filter];
-  if (decoder !== null || length === null || length > GATHER_BYTES_MAX) {
-    head(rest);
-    // Whoever waits for events wants to know that there will be some.
-    response.flushHeaders();
-    return void through(answer, steps, response).catch(() => response.destroy());
-  }
-  gathered(answer.on('error', (error) => filter.destroy(error)).pipe(filter)).then(
-    (body) => {
-      head([...rest, 'Content-Length', String(body.length)]);
-      response.end(body);
-    },
-    () => response.destroy(),
-  );
+function begin(line: Line, response: ServerResponse): void {
+  response.sendDate = false;
+  line.answering++;
+  response.once('close', () => {
+    line.answering--;
+    endIfDone(line);
+  });
 }
 
-/** From one end to the other, trailers too. */
-function through(from: IncomingMessage, steps: Duplex[], to: OutgoingMessage): Promise<void> {
-  from.once('end', () => {
-    if (from.rawTrailers.length > 0) to.addTrailers(pairs(from.rawTrailers));
-  });
+/** A server that has closed the connection may have said more than the box has got by now. */
+function endIfDone({ leg, answering }: Line): void {
+  if (answering === 0 && leg.upstream.destroyed) leg.guest.end();
+}
+
+/** What was done to the body for the way besides chunks; undefined for nothing. */
+function hopCoding({ headers }: IncomingMessage): string | undefined {
+  const codings = headers['transfer-encoding']?.toLowerCase().trim();
+  return codings === 'chunked' ? undefined : codings;
+}
+
+/** From one end to the other, trailers too, of which `clean` makes what may pass or throws. */
+function through(
+  from: IncomingMessage,
+  steps: Duplex[],
+  to: OutgoingMessage,
+  clean: (trailers: string[]) => string[],
+): Promise<void> {
   const streams: (Readable | Writable | Duplex)[] = [from, ...steps, to];
   return new Promise((resolve, reject) => {
+    from.once('end', () => {
+      try {
+        if (from.rawTrailers.length > 0) to.addTrailers(pairs(clean(trailersOf(from.rawTrailers))));
+      } catch (error) {
+        // First, as what comes of the end is no reason.
+        reject(error);
+        to.destroy();
+      }
+    });
     pipeline(streams as [Readable, Writable], (error) =>
       error === null || error === undefined ? resolve() : reject(error),
     );

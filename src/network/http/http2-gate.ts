@@ -5,15 +5,18 @@ import {
   connect,
   constants,
   type Http2Session,
+  type Http2Stream,
   performServerHandshake,
   type ServerHttp2Stream,
 } from 'node:http2';
-import { type Duplex, pipeline } from 'node:stream';
+import { type Duplex, pipeline, type Transform } from 'node:stream';
+import { messageOf } from '../../base/errors.ts';
 import { hostOfAuthority } from '../http-host.ts';
+import type { Denial } from '../policy.ts';
 import type { Substitution } from '../secrets/substitution.ts';
 import { decoderFor, ForbiddenContent, replacing } from './body.ts';
-import { without } from './fields.ts';
-import { type HttpLeg, refusalText } from './leg.ts';
+import { CHANGED_WITH_BODY, forSearchedAnswer, trailersOf, valuesOf, without } from './fields.ts';
+import { foreignSecret, type HttpLeg, refusalText, unreadable } from './leg.ts';
 
 /** Fields of one request. */
 const FIELDS_BYTES_MAX = 64 * 1024;
@@ -21,7 +24,10 @@ const STREAMS_MAX = 128;
 const { NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM } = constants;
 
 /** Fields of HTTP/1 that a request in HTTP/2 cannot have (RFC 9113, 8.2.2). */
-const NOT_IN_HTTP2 = new Set(['connection', 'keep-alive', 'proxy-connection', 'upgrade']);
+const NOT_IN_HTTP2 = new Set([
+  ...['connection', 'keep-alive', 'proxy-connection', 'upgrade', 'transfer-encoding'],
+  'http2-settings',
+]);
 
 /** Takes over both ends of a connection. */
 export function serveHttp2(leg: HttpLeg): void {
@@ -62,97 +68,142 @@ function forward(
   raw: readonly string[],
 ): void {
   stream.on('error', () => undefined);
-  const field = (name: string) => raw.find((_, i) => i % 2 === 1 && raw[i - 1] === name);
-  const host = hostFrom(field(':authority'), field('host'));
-  const refused = (reason: Parameters<HttpLeg['onRefused']>[1], message: string) => {
-    leg.onRefused(host, reason, message);
-    refuse(stream, message);
-  };
-  const denial = field(':method') === 'CONNECT' ? null : leg.check(host);
-  if (field(':method') === 'CONNECT') {
-    return refused('name-mismatch', 'CONNECT would lead to whatever host it names');
+  const admitted = admit(leg, raw);
+  if ('reason' in admitted) {
+    leg.onRefused(admitted.host, admitted.reason, admitted.message);
+    return refuse(stream, admitted.message);
   }
-  if (denial !== null) return refused(denial.reason, denial.message);
-  const substitution = host === null ? null : leg.secretsFor(host);
-  const clean = without(raw, (name) => NOT_IN_HTTP2.has(name));
-  const given = substitution?.requestFields(clean) ?? { fields: clean, foreign: null };
-  const foreign = (secret: string) =>
-    refused(
-      'secret-not-allowed',
-      `the placeholder of the secret "${secret}" was sent to "${host}", which is none of its hosts`,
-    );
-  if (given.foreign !== null) return foreign(given.foreign);
-  const type = field('content-type');
-  const coded = field('content-encoding') !== undefined;
-  const body = substitution === null || coded ? null : substitution.requestBody(type);
-  const forbidden = substitution === null || coded ? [] : substitution.foreignIn(type);
-  const changed = body !== null || forbidden.length > 0;
-  const searched = substitution?.any === true;
-  const fields = without(given.fields, (name) => {
-    // The stream's end says how long a body is.
-    return (changed && name === 'content-length') || (searched && name === 'accept-encoding');
-  });
-  const sent = searched ? [...fields, 'accept-encoding', 'identity'] : fields;
-  const outgoing = server.request(record(sent), { endStream: stream.endAfterHeaders });
+  const { host, substitution, fields, steps } = admitted;
+  let outgoing: ClientHttp2Stream;
+  try {
+    const endStream = stream.endAfterHeaders;
+    outgoing = server.request(record(fields), { endStream, waitForTrailers: !endStream });
+  } catch (error) {
+    // Fields that Node does not send, or a server that has just gone.
+    return refuse(stream, messageOf(error));
+  }
   const give = (code: number) => {
     if (!stream.closed) stream.close(code);
     if (!outgoing.closed) outgoing.close(code);
+  };
+  const foreign = (secret: string) => {
+    const denial = foreignSecret(secret, host);
+    leg.onRefused(host, denial.reason, denial.message);
+    refuse(stream, denial.message);
   };
   outgoing.on('error', () => give(NGHTTP2_REFUSED_STREAM));
   stream.on('aborted', () => give(NGHTTP2_CANCEL));
   outgoing.on('aborted', () => give(NGHTTP2_CANCEL));
   if (!stream.endAfterHeaders) {
-    const steps = changed ? [replacing(body ?? [], forbidden)] : [];
+    passTrailers(stream, outgoing, (trailers) => {
+      const given = substitution?.requestFields(trailers) ?? { fields: trailers, foreign: null };
+      if (given.foreign === null) return given.fields;
+      foreign(given.foreign);
+      return null;
+    });
     join([stream, ...steps, outgoing], (error) => {
       if (error instanceof ForbiddenContent) foreign(error.secret);
       if (error !== null) give(NGHTTP2_CANCEL);
     });
   }
-  answer(leg, outgoing, stream, substitution);
-}
-
-/** The answer, without any value of a secret's in it. */
-function answer(
-  leg: HttpLeg,
-  outgoing: ClientHttp2Stream,
-  stream: ServerHttp2Stream,
-  substitution: Substitution | null,
-): void {
-  outgoing.on('response', (headers, _flags, raw) => {
-    const searched = substitution?.any === true;
-    const fields = substitution?.responseFields(raw) ?? raw;
+  outgoing.on('response', (headers, _flags, given) => {
     if (stream.destroyed || stream.closed) return;
-    const coding = headers['content-encoding'];
-    const decoder = searched && !outgoing.endAfterHeaders ? decoderFor(coding) : null;
-    if (decoder === undefined) {
-      const message = `the answer comes in the coding "${coding}", which cannot be searched for secrets`;
-      leg.onRefused(null, 'response-unreadable', message);
-      outgoing.close(NGHTTP2_CANCEL);
-      return refuse(stream, message);
+    try {
+      answer({ leg, outgoing, stream, substitution }, headers['content-encoding'], given);
+    } catch {
+      // An answer with fields that Node does not send.
+      give(NGHTTP2_CANCEL);
     }
-    const changed = searched && !outgoing.endAfterHeaders;
-    const kept = without(fields, (name) => changed && LENGTHS.has(name));
-    let trailers: string[] | null = null;
-    outgoing.on('trailers', (_headers, _bits, given) => {
-      trailers = substitution?.responseFields(given) ?? given;
-    });
-    const endStream = outgoing.endAfterHeaders === true;
-    stream.respond(record(kept), { endStream, waitForTrailers: !endStream });
-    if (endStream) return;
-    stream.on('wantTrailers', () => {
-      if (trailers === null) stream.close();
-      else stream.sendTrailers(record(trailers));
-    });
-    const steps = changed
-      ? [...(decoder === null ? [] : [decoder]), replacing(substitution.response())]
-      : [];
-    join([outgoing, ...steps, stream], (error) => {
-      if (error !== null && !stream.closed) stream.close(NGHTTP2_CANCEL);
-    });
   });
 }
 
-const LENGTHS = new Set(['content-length', 'content-encoding', 'content-md5', 'digest']);
+/** A request that may go on. */
+interface Admitted {
+  readonly host: string | null;
+  readonly substitution: Substitution | null;
+  readonly fields: string[];
+  /** What its body passes through. */
+  readonly steps: readonly Transform[];
+}
+
+/** The request as it goes on, or why it does not. */
+function admit(leg: HttpLeg, raw: readonly string[]): Admitted | (Denial & Pick<Admitted, 'host'>) {
+  const field = (name: string) => valuesOf(raw, name)[0];
+  const host = hostFrom(field(':authority'), field('host'));
+  if (field(':method') === 'CONNECT') {
+    const message = 'CONNECT would lead to whatever host it names';
+    return { host, reason: 'name-mismatch', message };
+  }
+  const denial = leg.check(host);
+  if (denial !== null) return { host, ...denial };
+  const substitution = host === null ? null : leg.secretsFor(host);
+  const clean = without(raw, (name) => NOT_IN_HTTP2.has(name));
+  const given = substitution?.requestFields(clean) ?? { fields: clean, foreign: null };
+  if (given.foreign !== null) return { host, ...foreignSecret(given.foreign, host) };
+  const type = field('content-type');
+  const coded = substitution === null || field('content-encoding') !== undefined;
+  const body = coded ? null : substitution.requestBody(type);
+  const forbidden = coded ? [] : substitution.foreignIn(type);
+  const changed = body !== null || forbidden.length > 0;
+  const steps = changed ? [replacing(body ?? [], forbidden)] : [];
+  // The stream's end says how long a body is.
+  const kept = without(given.fields, (name) => changed && name === 'content-length');
+  const fields = substitution?.any === true ? forSearchedAnswer(kept) : kept;
+  return { host, substitution, fields, steps };
+}
+
+interface Exchange {
+  readonly leg: HttpLeg;
+  readonly outgoing: ClientHttp2Stream;
+  readonly stream: ServerHttp2Stream;
+  readonly substitution: Substitution | null;
+}
+
+/** The answer, without any value of a secret's in it. @throws what Node says of fields that it does not send */
+function answer(
+  { leg, outgoing, stream, substitution }: Exchange,
+  coding: string | undefined,
+  raw: readonly string[],
+): void {
+  const clean = (fields: readonly string[]) => substitution?.responseFields(fields) ?? [...fields];
+  const endStream = outgoing.endAfterHeaders === true;
+  const searched = substitution?.any === true && !endStream ? substitution.response() : null;
+  const decoder = searched === null ? null : decoderFor(coding);
+  if (decoder === undefined) {
+    const message = unreadable(coding);
+    leg.onRefused(null, 'response-unreadable', message);
+    outgoing.close(NGHTTP2_CANCEL);
+    return refuse(stream, message);
+  }
+  const kept = without(clean(raw), (name) => searched !== null && CHANGED_WITH_BODY.has(name));
+  stream.respond(record(kept), { endStream, waitForTrailers: !endStream });
+  if (endStream) return;
+  passTrailers(outgoing, stream, clean);
+  const steps = searched === null ? [] : [replacing(searched)];
+  join([outgoing, ...(decoder === null ? [] : [decoder]), ...steps, stream], (error) => {
+    if (error !== null && !stream.closed) stream.close(NGHTTP2_CANCEL);
+  });
+}
+
+/** What stands behind a body, as `clean` makes it; null from it gives the stream up. */
+function passTrailers(
+  from: Http2Stream,
+  to: Http2Stream,
+  clean: (trailers: readonly string[]) => readonly string[] | null,
+): void {
+  let trailers: readonly string[] | null = [];
+  from.on('trailers', (_headers: unknown, _flags: unknown, raw: string[]) => {
+    trailers = clean(trailersOf(raw));
+  });
+  to.on('wantTrailers', () => {
+    try {
+      if (trailers === null) to.close(NGHTTP2_CANCEL);
+      else to.sendTrailers(record(trailers));
+    } catch {
+      to.close(NGHTTP2_CANCEL);
+    }
+  });
+}
 
 /** The one host that a request names; null if there is none, or two. */
 function hostFrom(authority: string | undefined, host: string | undefined): string | null {

@@ -22,3 +22,14 @@ export interface HttpLeg {
 export function refusalText(message: string): string {
   return `BoxLite refused this request: ${message}\n`;
 }
+
+/** Why a request with a placeholder does not go on. */
+export function foreignSecret(secret: string, host: string | null): Denial {
+  const message = `the placeholder of the secret "${secret}" was sent to "${host}", which is none of its hosts`;
+  return { reason: 'secret-not-allowed', message };
+}
+
+/** Why an answer is not passed on. */
+export function unreadable(coding: string | undefined): string {
+  return `the answer comes in the coding "${coding}", which cannot be searched for secrets`;
+}

@@ -1,10 +1,10 @@
 /** The change from HTTP/1.1 to the WebSocket protocol (RFC 6455), after which bytes pass as they are. */
-import type { ClientRequest, IncomingMessage } from 'node:http';
+import { type ClientRequest, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { pump } from '../pump.ts';
 import type { Substitution } from '../secrets/substitution.ts';
 import { replacing } from './body.ts';
-import { endToEnd, without } from './fields.ts';
+import { endToEnd } from './fields.ts';
 import type { HttpLeg } from './leg.ts';
 
 /** A request for it on its way. */
@@ -17,7 +17,7 @@ export interface Upgrade {
   readonly substitution: Substitution | null;
 }
 
-/** Sends the request, and joins both ends if the server agrees. */
+/** Sends the request, and joins both ends if the server agrees. Another answer is the caller's to pass on. */
 export function joinWebSocket(upgrade: Upgrade): void {
   const { outgoing, socket, head, substitution } = upgrade;
   outgoing.on('upgrade', (answer, server, behind) => {
@@ -28,18 +28,11 @@ export function joinWebSocket(upgrade: Upgrade): void {
       'Upgrade',
       'websocket',
     ];
-    socket.write(headText(answer, substitution?.responseFields(fields) ?? fields));
+    socket.write(headText(answer.statusCode, substitution?.responseFields(fields) ?? fields));
     server.unshift(behind);
     socket.unshift(head);
     if (substitution?.any !== true) return pump(socket, server);
     watch(upgrade, server);
-  });
-  outgoing.on('response', (answer) => {
-    const kept = without(endToEnd(answer.rawHeaders), (name) => name === 'content-length');
-    const fields = [...kept, 'Connection', 'close'];
-    socket.write(headText(answer, substitution?.responseFields(fields) ?? fields));
-    if (substitution?.any === true) answer.pipe(replacing(substitution.response())).pipe(socket);
-    else answer.pipe(socket);
   });
   outgoing.on('error', () => socket.destroy());
   outgoing.end();
@@ -69,8 +62,8 @@ function watch({ leg, socket, substitution }: Upgrade, server: Duplex): void {
   server.pipe(filter).pipe(socket);
 }
 
-function headText(answer: IncomingMessage, fields: readonly string[]): Buffer {
+function headText(status = 101, fields: readonly string[]): Buffer {
   const lines = fields.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${fields[i + 1]}`] : []));
-  const start = `HTTP/1.1 ${answer.statusCode} ${answer.statusMessage ?? ''}`;
+  const start = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`;
   return Buffer.from(`${[start, ...lines].join('\r\n')}\r\n\r\n`, 'latin1');
 }

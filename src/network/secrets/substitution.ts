@@ -8,6 +8,7 @@ import type { NetworkRule } from '../../spec/network-rule.ts';
 import { isWithin } from '../address-class.ts';
 import { ruleNames } from '../policy.ts';
 import { type Replacement, replaceAll } from './replace.ts';
+import { cautiousJson, form, json, plain, type Spelling, spellings } from './spelling.ts';
 
 /** Header fields as names and values in turn, as Node has them. */
 export type RawFields = readonly string[];
@@ -18,11 +19,11 @@ const TEXTUAL =
 const FORM = /^\s*application\/x-www-form-urlencoded\b/i;
 const JSON_TYPE = /^\s*(?:application\/(?:json|x-ndjson)\b|[^;]*\+json\b)/i;
 
-/** The secrets of a box as they concern one host. */
+/** The secrets of a box as they concern one request to a host. */
 export class Substitution {
   readonly #own: readonly SecretRule[];
   readonly #foreign: readonly SecretRule[];
-  /** What answers are searched for, besides the values: credentials that were sent. */
+  /** What the answer is searched for, besides the values: credentials that were sent. */
   readonly #sent = new Map<string, string>();
 
   constructor(secrets: readonly SecretRule[], host: string, port: number) {
@@ -79,27 +80,30 @@ export class Substitution {
 
   /** What is replaced in everything that comes back. */
   response(): readonly Replacement[] {
-    const values = this.#own.flatMap(({ value, placeholder }) =>
-      [plain, json, form].map((spelling) => ({
-        needle: Buffer.from(spelling(value)),
-        by: Buffer.from(spelling(placeholder)),
-      })),
+    // Most values look the same in most spellings.
+    const found = new Map(
+      this.#own.flatMap(({ value, placeholder }) =>
+        spellings.map((spelling) => [spelling(value), spelling(placeholder)] as const),
+      ),
     );
-    const sent = [...this.#sent].map(([encoded, original]) => ({
-      needle: Buffer.from(encoded),
-      by: Buffer.from(original),
-    }));
-    return [...values, ...sent];
+    for (const [encoded, original] of this.#sent) found.set(encoded, original);
+    return [...found]
+      .filter(([needle]) => needle !== '')
+      .map(([needle, by]) => ({ needle: Buffer.from(needle), by: Buffer.from(by) }));
   }
 
-  /** The fields of an answer without any value in them. */
+  /** The fields of an answer without any value in them. A field that is called by one is left out. */
   responseFields(fields: RawFields): string[] {
-    const replacements = this.response();
-    return fields.map((field, i) =>
-      i % 2 === 0
-        ? field
-        : replaceAll(Buffer.from(field, 'latin1'), replacements).toString('latin1'),
+    const called = (name: string) =>
+      this.#own.some(({ value }) => name.toLowerCase().includes(value.toLowerCase()));
+    return fields.flatMap((name, i) =>
+      i % 2 === 0 && !called(name) ? [name, this.responseText(fields[i + 1] ?? '')] : [],
     );
+  }
+
+  /** The same of any text in an answer's head. */
+  responseText(text: string): string {
+    return replaceAll(Buffer.from(text, 'latin1'), this.response()).toString('latin1');
   }
 
   #apply(field: string, spelling: Spelling): Buffer {
@@ -121,12 +125,6 @@ function hostFits(rule: NetworkRule, host: string): boolean {
   return ruleNames(rule, host);
 }
 
-type Spelling = (text: string) => string;
-
-const plain: Spelling = (text) => text;
-const json: Spelling = (text) => JSON.stringify(text).slice(1, -1);
-const form: Spelling = (text) => encodeURIComponent(text);
-
 function spellingIn(contentType: string): Spelling {
   if (FORM.test(contentType)) return form;
   return JSON_TYPE.test(contentType) ? json : plain;
@@ -141,8 +139,7 @@ function forward(spelling: Spelling): (secret: SecretRule) => Replacement {
 
 /** A placeholder as encoders write it: forms escape its signs, and some writers of JSON its `<` and `>`. */
 function escapedPlaceholder(placeholder: string, spelling: Spelling): string {
-  if (spelling !== json) return spelling(placeholder);
-  return json(placeholder).replaceAll('<', '\\u003c').replaceAll('>', '\\u003e');
+  return (spelling === json ? cautiousJson : spelling)(placeholder);
 }
 
 function latin1(bytes: Buffer): string {
