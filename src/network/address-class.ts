@@ -14,8 +14,9 @@ const BLOCKS: readonly (readonly [AddressClass, readonly string[]])[] = [
     'metadata',
     [
       ...['169.254.0.0/16', 'fe80::/10'],
-      // Clouds whose metadata service is not link-local: AWS by IPv6, Alibaba, Azure, Oracle.
-      ...['fd00:ec2::/32', '100.100.100.200/32', '168.63.129.16/32', '192.0.0.192/32'],
+      // Clouds whose metadata service is not link-local: AWS, Google and Scaleway by IPv6; Alibaba, Azure, Oracle.
+      ...['fd00:ec2::/32', 'fd20:ce::254/128', 'fd00:42::42/128'],
+      ...['100.100.100.200/32', '168.63.129.16/32', '192.0.0.192/32'],
     ],
   ],
   ['loopback', ['127.0.0.0/8', '::1/128']],

@@ -11,7 +11,7 @@ import { messageOf, systemCode } from '../base/errors.ts';
 import type { SecretRule } from '../spec/box-spec.ts';
 import type { NetworkEvent, NetworkRefusal } from '../spec/network-event.ts';
 import type { NetworkRule } from '../spec/network-rule.ts';
-import { GATEWAY, HOST_ALIAS, HOST_ALIAS_NAME } from './addresses.ts';
+import { GATEWAY, HOST_ALIAS_NAME } from './addresses.ts';
 import { beginningOf } from './beginning.ts';
 import type { ClientHello } from './client-hello.ts';
 import type { Endpoint, GuestConnection, GuestFlow, Uplink } from './connection.ts';
@@ -19,12 +19,18 @@ import { dial } from './dial.ts';
 import { Resolver } from './dns/resolver.ts';
 import { serveDatagrams, serveStream } from './dns/service.ts';
 import type { Beginning } from './first-bytes.ts';
-import { destinationOf } from './fixed-rules.ts';
 import { Http1Gate } from './http/http1-gate.ts';
 import { serveHttp2 } from './http/http2-gate.ts';
 import type { HttpLeg } from './http/leg.ts';
 import { NamePins } from './pins.ts';
-import { type Denial, endpointText, NetworkPolicy, type Verdict } from './policy.ts';
+import {
+  type Denial,
+  dialed,
+  endpointText,
+  isHostAlias,
+  NetworkPolicy,
+  type Verdict,
+} from './policy.ts';
 import { pump } from './pump.ts';
 import { Refusals } from './refusals.ts';
 import { isFor, Substitution } from './secrets/substitution.ts';
@@ -95,12 +101,10 @@ export class PolicyUplink implements Uplink {
       this.#refused('tcp', to, null, verdict);
       return connection.refuse('prohibited');
     }
-    const destination = destinationOf(to.address);
-    if ('refuse' in destination) return connection.refuse(destination.refuse);
     if (verdict.kind === 'address' && this.#secrets.length === 0) {
-      return this.#sockets.dial(connection, destination.dial);
+      return this.#sockets.dial(connection, dialed(to.address));
     }
-    void this.#connect(connection, verdict, destination.dial);
+    void this.#connect(connection, verdict, dialed(to.address));
   }
 
   flow(flow: GuestFlow): void {
@@ -109,13 +113,12 @@ export class PolicyUplink implements Uplink {
     const names = this.#namesOf(to);
     const verdict = this.#policy.flow(to, names);
     const secret = names.find((name) => this.#hasSecrets(name, to.port));
-    const destination = destinationOf(to.address);
-    if (verdict.kind !== 'denied' && secret === undefined && 'dial' in destination) {
-      return this.#sockets.relay(flow, destination.dial);
+    if (verdict.kind !== 'denied' && secret === undefined) {
+      return this.#sockets.relay(flow, dialed(to.address));
     }
     const message = `"${secret}" has a secret, which goes by TCP alone`;
-    const denial = verdict.kind === 'denied' ? verdict : { reason: 'udp-not-allowed', message };
-    this.#refused('udp', to, secret ?? null, denial as Denial);
+    const withSecret: Denial = { reason: 'udp-not-allowed', message };
+    this.#refused('udp', to, secret ?? null, verdict.kind === 'denied' ? verdict : withSecret);
     // What it sends is what the refusal is about.
     flow.onDatagram = () => flow.refuse('prohibited');
   }
@@ -166,7 +169,8 @@ export class PolicyUplink implements Uplink {
       this.#refused(beginning?.kind === 'tls' ? 'tls' : 'http', joined.to, name, denial);
       return abandon(joined);
     }
-    if (greeted) return this.#pumpRest(joined);
+    // A server that spoke first is joined to the box already; the other half comes to it.
+    if (greeted) return pump(guest, upstream.unpipe(guest));
     if (beginning?.kind === 'tls') {
       const host = beginning.hello.serverName ?? joined.to.address;
       if (this.#hasSecrets(host, joined.to.port)) {
@@ -221,20 +225,6 @@ export class PolicyUplink implements Uplink {
     return judgeHello(beginning.hello, verdict.names, to);
   }
 
-  /** The server's half is joined already. */
-  #pumpRest({ guest, upstream }: Joined): void {
-    for (const [one, other] of [
-      [guest, upstream],
-      [upstream, guest],
-    ] as const) {
-      one.on('error', () => other.destroy());
-      one.on('close', () => {
-        if (!one.readableEnded || !one.writableFinished) other.destroy();
-      });
-    }
-    guest.pipe(upstream);
-  }
-
   #leg({ guest, upstream, to, verdict }: Joined): HttpLeg {
     const names = verdict.kind === 'names' ? verdict.names : null;
     return {
@@ -272,8 +262,7 @@ export class PolicyUplink implements Uplink {
   #namesOf({ address }: Endpoint): string[] {
     const names = this.#pins.namesOf(address, performance.now());
     // The box has this name in a file, and need not ask.
-    const alias = address === HOST_ALIAS.v4 || address === HOST_ALIAS.v6;
-    return alias ? [HOST_ALIAS_NAME, ...names] : names;
+    return isHostAlias(address) ? [HOST_ALIAS_NAME, ...names] : names;
   }
 
   #refused(

@@ -7,7 +7,14 @@
 import type { NetworkRefusal } from '../spec/network-event.ts';
 import type { NetworkRule } from '../spec/network-rule.ts';
 import { type AddressClass, addressClass, isWithin } from './address-class.ts';
-import { BOX, GATEWAY, HOST_ALIAS, HOST_ALIAS_NAME, LINK_PREFIX } from './addresses.ts';
+import {
+  BOX,
+  GATEWAY,
+  HOST_ALIAS,
+  HOST_ALIAS_NAME,
+  HOST_LOOPBACK,
+  LINK_PREFIX,
+} from './addresses.ts';
 import type { Endpoint } from './connection.ts';
 
 /** A refusal and the sentence that explains it. */
@@ -91,9 +98,22 @@ export class NetworkPolicy {
       (rule) =>
         rule.kind === 'cidr' &&
         isWithin(address, rule.address, rule.prefix) &&
+        // Whoever allows a private network does not mean the host's loopback, which happens to look like a part of it.
+        (!isHostAlias(address) || rule.address === address) &&
         (port === null || portFits(rule, port)),
     );
   }
+}
+
+/** Where a connection to an address that is allowed really goes. */
+export function dialed(address: string): string {
+  if (address === HOST_ALIAS.v4) return HOST_LOOPBACK.v4;
+  return address === HOST_ALIAS.v6 ? HOST_LOOPBACK.v6 : address;
+}
+
+/** Whether it is the host's loopback, as the box sees it. */
+export function isHostAlias(address: string): boolean {
+  return address === HOST_ALIAS.v4 || address === HOST_ALIAS.v6;
 }
 
 /** Whether a rule is for this name, on whatever port. */
@@ -125,11 +145,23 @@ const NEVER: Readonly<Record<AddressClass, Denial | null>> = {
   unroutable: { reason: 'unroutable-address', message: 'the address leads to no host' },
 };
 
+/**
+ * Forms of IPv6 that stand for something else: IPv4-compatible addresses and their kin, NAT64, Teredo, 6to4, and the
+ * older kind of local ones. A host that knew the way there could be led anywhere by them.
+ */
+const DISGUISES = ['::/32', '64:ff9b::/32', '2001::/32', '2002::/16', 'fec0::/10'].map((text) => {
+  const [network = '', prefix] = text.split('/');
+  return { network, prefix: Number(prefix) };
+});
+
 /** What no rule can allow. */
 function neverAllowed(address: string): Denial | null {
-  if (address === HOST_ALIAS.v4 || address === HOST_ALIAS.v6) return null;
+  if (isHostAlias(address)) return null;
   const onLink =
     isWithin(address, BOX.v4, LINK_PREFIX.v4) || isWithin(address, GATEWAY.v6, LINK_PREFIX.v6);
-  if (!onLink) return NEVER[addressClass(address)];
+  if (!onLink) {
+    const disguised = DISGUISES.some(({ network, prefix }) => isWithin(address, network, prefix));
+    return NEVER[addressClass(address)] ?? (disguised ? NEVER.unroutable : null);
+  }
   return { reason: 'unroutable-address', message: 'there is nobody at this address of the link' };
 }

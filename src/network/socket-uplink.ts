@@ -2,8 +2,7 @@
 import { createSocket, type Socket as DatagramSocket, type SocketOptions } from 'node:dgram';
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { GuestConnection, GuestFlow, RefusalKind, Uplink } from './connection.ts';
-import { destinationOf } from './fixed-rules.ts';
+import type { GuestConnection, GuestFlow, RefusalKind } from './connection.ts';
 import { resetSocket } from './reset-socket.ts';
 
 /** Datagrams that a socket has not sent; more are lost. */
@@ -12,25 +11,9 @@ const UNSENT_BYTES_MAX = 1024 * 1024;
 const EARLY_DATAGRAMS_MAX = 64;
 const UNSENT_DATAGRAMS_MAX = 1024;
 
-/** Dials whatever the fixed rules allow. */
-export class SocketUplink implements Uplink {
+/** Carries what somebody else has allowed. */
+export class SocketUplink {
   readonly #open = new Set<Disposable>();
-
-  connection(connection: GuestConnection): void {
-    const destination = destinationOf(connection.to.address);
-    if ('refuse' in destination) return connection.refuse(destination.refuse);
-    this.dial(connection, destination.dial);
-  }
-
-  flow(flow: GuestFlow): void {
-    const destination = destinationOf(flow.to.address);
-    if ('refuse' in destination) {
-      // What it sends is what the refusal is about.
-      flow.onDatagram = () => flow.refuse(destination.refuse);
-      return;
-    }
-    this.relay(flow, destination.dial);
-  }
 
   close(): void {
     for (const each of [...this.#open]) each[Symbol.dispose]();

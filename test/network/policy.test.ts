@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { addressClass } from '../../src/network/address-class.ts';
 import { HOST_ALIAS, HOST_ALIAS_NAME } from '../../src/network/addresses.ts';
 import { NamePins } from '../../src/network/pins.ts';
-import { NetworkPolicy } from '../../src/network/policy.ts';
+import { dialed, NetworkPolicy } from '../../src/network/policy.ts';
 import { Refusals } from '../../src/network/refusals.ts';
 import { parseNetworkRule } from '../../src/spec/network-rule.ts';
 
@@ -39,7 +39,9 @@ describe('NetworkPolicy without rules', () => {
       ...['127.0.0.1', '127.8.8.8', '::1', '0.0.0.0', '::', '224.0.0.1', '255.255.255.255'],
       ...['ff02::1', '::ffff:169.254.169.254', '::ffff:7f00:1', '64:ff9b::a9fe:a9fe'],
       ...['2002:7f00:1::', '2002:a9fe:a9fe::1', '::127.0.0.1', '192.168.127.1', '192.168.127.3'],
-      'fd6b:7865:6c69::9',
+      ...['fd6b:7865:6c69::9', 'fd20:ce::254', 'fd00:42::42', 'febf::1', 'fec0::1', '2001:0:1::1'],
+      // Public addresses in a form that leads through somebody who need not keep to our rules.
+      ...['::ffff:0:203.0.113.1', '::203.0.113.1', '64:ff9b::203.0.113.1', '2002:cb00:7101::1'],
     ];
     for (const address of never) {
       assert.equal(all.connection(to(address), ['a.example']).kind, 'denied', address);
@@ -99,6 +101,24 @@ describe('NetworkPolicy with rules', () => {
     assert.equal(byAddress.connection(to(HOST_ALIAS.v4, 8080), []).kind, 'address');
     assert.equal(byAddress.connection(to(HOST_ALIAS.v4, 22), []).kind, 'denied');
     assert.equal(rules.connection(to(HOST_ALIAS.v4), []).kind, 'denied');
+  });
+
+  it("does not open the host's loopback with the private network that its address looks like", () => {
+    const blocks = policy('192.168.0.0/16', '192.168.127.0/24', '0.0.0.0/0', 'fd00::/8');
+    for (const address of [HOST_ALIAS.v4, HOST_ALIAS.v6]) {
+      assert.equal(blocks.connection(to(address, 8080), []).kind, 'denied', address);
+      assert.equal(blocks.flow(to(address, 53), []).kind, 'denied', address);
+    }
+    assert.equal(blocks.lookup(HOST_ALIAS_NAME)?.reason, 'name-not-allowed');
+    assert.equal(blocks.connection(to('192.168.1.1', 8080), []).kind, 'address');
+  });
+
+  it('dials what it was asked for, but for the names of the host', () => {
+    assert.equal(dialed(HOST_ALIAS.v4), '127.0.0.1');
+    assert.equal(dialed(HOST_ALIAS.v6), '::1');
+    for (const address of ['1.1.1.1', '10.1.2.3', '2606:4700::1111']) {
+      assert.equal(dialed(address), address);
+    }
   });
 
   it('adds the hosts of secrets, on the port of TLS', () => {
