@@ -27,7 +27,7 @@ const MARK = 'BOXLITE_TEST_NAMESPACE';
 /** Runs this file's tests in a namespace: false in the program that does so, true within. */
 export function inNamespace(file: string, hosts = ''): boolean {
   if (process.env[MARK] !== undefined) return true;
-  test('in a network namespace', { timeout: 120_000 }, async ({ signal }) => {
+  test('in a network namespace', { timeout: 300_000 }, async ({ signal }) => {
     const folder = mkdtempSync(join(tmpdir(), 'boxlite-net-'));
     try {
       makeKeys(folder);

@@ -149,6 +149,15 @@ describe('Substitution', () => {
     );
   });
 
+  it('puts the placeholder as it is where the value was as it is in every spelling', () => {
+    const [secret] = readSecrets(
+      [{ name: 'key', hosts: ['api.example'], value: 'sk-live-0123456789' }],
+      'secrets',
+    );
+    const back = new Substitution(secret ? [secret] : [], 'api.example', 443);
+    assert.equal(back.responseText('a sk-live-0123456789 b'), 'a <BOXLITE_SECRET:key> b');
+  });
+
   it('looks for no short value in base64, where it would be found by chance', () => {
     const short = readSecrets([{ name: 'key', hosts: ['api.example'], value: 'abc' }], 'secrets');
     const back = new Substitution(short, 'api.example', 443).response();

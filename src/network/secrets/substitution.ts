@@ -80,13 +80,14 @@ export class Substitution {
 
   /** What is replaced in everything that comes back. */
   response(): readonly Replacement[] {
-    // Most values look the same in most spellings.
-    const found = new Map(
-      this.#own.flatMap(({ value, placeholder }) =>
-        spellings.map((spelling) => [spelling(value), spelling(placeholder)] as const),
-      ),
-    );
-    for (const [encoded, original] of this.#sent) found.set(encoded, original);
+    const found = new Map(this.#sent);
+    for (const { value, placeholder } of this.#own) {
+      for (const spelling of spellings) {
+        const needle = spelling(value);
+        // Most values look the same in most spellings, of which the plainest comes first.
+        if (!found.has(needle)) found.set(needle, spelling(placeholder));
+      }
+    }
     return [...found]
       .filter(([needle]) => needle !== '')
       .map(([needle, by]) => ({ needle: Buffer.from(needle), by: Buffer.from(by) }));
