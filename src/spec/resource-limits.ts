@@ -14,7 +14,7 @@ export interface ResourceLimitsOptions {
   maxProcesses?: number | null | undefined;
   /** Bytes of virtual memory (RLIMIT_AS). */
   maxMemory?: number | Bytes | null | undefined;
-  /** Processor time (RLIMIT_CPU); a number is seconds. */
+  /** Processor time (RLIMIT_CPU); a number is seconds. On the engine `uml` each program in the box has it for itself. */
   maxCpuTime?: number | Seconds | null | undefined;
 }
 

@@ -50,6 +50,6 @@ export interface ResourceLimits {
   readonly maxProcesses: number | null;
   /** Bytes of virtual memory (RLIMIT_AS). */
   readonly maxMemory: number | null;
-  /** Seconds of processor time (RLIMIT_CPU). */
+  /** Seconds of processor time (RLIMIT_CPU). On the engine `uml` each program in the box has them for itself. */
   readonly maxCpuTime: number | null;
 }

@@ -199,7 +199,7 @@ export class SecurityOptionsBuilder {
   maxMemoryBytes(n: number | Bytes): this {
     return this.#limit({ maxMemory: limitBytes(n, 'maxMemoryBytes') });
   }
-  /** RLIMIT_CPU. A number is seconds. */
+  /** RLIMIT_CPU. A number is seconds. On the engine `uml` each program in the box has them for itself. */
   maxCpuTimeSeconds(n: number | Seconds): this {
     return this.#limit({ maxCpuTime: limitSeconds(n, 'maxCpuTimeSeconds') });
   }
