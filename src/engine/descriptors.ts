@@ -2,7 +2,6 @@ import type { Machine } from '../spec/parts.ts';
 
 /** What a VMM opens by descriptor, by the paths that stand for them in its own process. */
 export interface DescriptorPaths {
-  readonly image: string | null;
   readonly box: string | null;
   readonly mailbox: string | null;
 }
@@ -22,7 +21,6 @@ export function inheritedDescriptors(machine: Machine): {
     return `/dev/fd/${FIRST + descriptors.length - 1}`;
   };
   const paths = {
-    image: place(machine.disks?.image),
     box: place(machine.disks?.box),
     mailbox: place(machine.mailbox),
   };

@@ -152,11 +152,13 @@ function filterArguments(descriptors: number, { filter }: JailInput): string[] {
 export function withHostPaths(plan: LaunchPlan, { opened }: Pick<JailInput, 'opened'>): LaunchPlan {
   const first = FIRST_DESCRIPTOR + plan.descriptors.length;
   const outside = (text: string) =>
-    plan.files.reduce(
-      (path, { inside, hostPath }, i) =>
-        path.replaceAll(inside, opened === null ? hostPath : `/proc/self/fd/${first + i}`),
-      text,
-    );
+    plan.files.reduce((words, { inside, hostPath }, i) => {
+      const path = opened === null ? hostPath : `/proc/self/fd/${first + i}`;
+      // Where commas divide QEMU's words, one of a path is doubled.
+      return words
+        .replaceAll(`=${inside},`, () => `=${path.replaceAll(',', ',,')},`)
+        .replaceAll(inside, () => path);
+    }, text);
   const env = Object.entries(plan.env).map(([name, value]) => [name, outside(value)]);
   return {
     ...plan,

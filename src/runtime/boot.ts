@@ -3,7 +3,6 @@
  * stack that is unwound in reverse when a later step fails.
  */
 import { randomBytes } from 'node:crypto';
-import { open } from 'node:fs/promises';
 import type { BoxliteError } from '../base/errors.ts';
 import { engines } from '../engine/engine.ts';
 import { requireMemory } from '../engine/kernel-needs.ts';
@@ -83,7 +82,6 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   requireMemory(ready.kernel, spec.memoryMib);
   const engine = engines[ready.name];
   const { disk: imageDisk, config } = await input.image(signal);
-  const image = opened.use(await open(imageDisk, 'r'));
   const imageMs = clock();
 
   // What is this box's own: a writable disk, and the mailbox where the engine needs one.
@@ -99,7 +97,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
     engine: ready.name,
     cpus: spec.cpus,
     memoryMib: spec.memoryMib,
-    disks: { image: image.fd, box: disk.fd },
+    disks: { image: imageDisk, box: disk.fd },
     mailbox: mailbox?.descriptor ?? null,
   });
   const root = kept.use(await JailRoot.create(spec.security, input.hostname));

@@ -66,7 +66,6 @@ function planTool({ executable, libraries, args, fd }: ToolInput): LaunchPlan {
     sharedMemoryBytes: 0,
     fixedAddresses: false,
     descriptors: [fd],
-    shared: [],
     user: null,
   };
 }

@@ -13,7 +13,6 @@ import { startVm, type Vm, type VmOptions } from './vm.ts';
 
 /** Permissions of a file that others may read, or execute. */
 const OTHERS_READ = 0o004;
-const ALL_READ = 0o444;
 const OTHERS_READ_WRITE = 0o006;
 const GROUP_READ_WRITE = 0o060;
 
@@ -110,27 +109,22 @@ function isFor(mode: number, permissions: number): boolean {
  * their folders, and the box's own disk and mailbox by their owner. Returns the files' descriptors.
  */
 function openFor(user: HostUser, plan: LaunchPlan, opened: DisposableStack): number[] {
-  const files = plan.files.map(({ hostPath }) => {
+  const files = plan.files.map(({ hostPath, ours = false }) => {
     const file = openSync(hostPath, 'r');
     opened.defer(() => closeSync(file));
-    if ((fstatSync(file).mode & OTHERS_READ) === 0) {
-      throw new BoxliteError(
-        'Config',
-        `"${hostPath}" is readable by root only, and the VMM does not run as root: chmod o+r it`,
-      );
-    }
+    const { mode } = fstatSync(file);
+    if (isFor(mode, OTHERS_READ)) return file;
+    if (!ours) throw unreadable(hostPath);
+    fchmodSync(file, (mode & 0o7777) | OTHERS_READ);
     return file;
   });
-  for (const descriptor of plan.descriptors) giveTo(user, descriptor, plan);
+  for (const descriptor of plan.descriptors) fchownSync(descriptor, user.uid, user.gid);
   return files;
 }
 
-/** What boxes share stays root's and may be read; what is the box's own becomes its user's. */
-function giveTo({ uid, gid }: HostUser, descriptor: number, plan: LaunchPlan): void {
-  if (plan.shared.includes(descriptor)) {
-    const mode = fstatSync(descriptor).mode;
-    if ((mode & ALL_READ) !== ALL_READ) fchmodSync(descriptor, (mode & 0o7777) | ALL_READ);
-  } else {
-    fchownSync(descriptor, uid, gid);
-  }
+function unreadable(hostPath: string): BoxliteError {
+  return new BoxliteError(
+    'Config',
+    `"${hostPath}" is readable by root only, and the VMM does not run as root: chmod o+r it`,
+  );
 }

@@ -37,6 +37,8 @@ export interface PlanFile {
   readonly hostPath: string;
   /** Absolute, neutral (it shows in the guest's command line) and unique in the plan. */
   readonly inside: string;
+  /** We have made it, in a folder that nobody else can enter, so that it may be readable by others. Default: not so. */
+  readonly ours?: true;
 }
 
 /** Programs that are locked in, by what they ask of the host's kernel: each has a list of system calls of its own. */
@@ -49,7 +51,7 @@ export interface LaunchPlan {
   readonly executable: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** The kernel and the initramfs. Disks come by descriptor, so the VMM has no way to their folder. */
+  /** Kernel, initramfs and image, which are only read. The box's disk comes by descriptor: nothing leads to its folder. */
   readonly files: readonly PlanFile[];
   /** The VMM's own libraries and data, read-only and at the same path inside. */
   readonly libraries: readonly string[];
@@ -61,8 +63,6 @@ export interface LaunchPlan {
   readonly fixedAddresses: boolean;
   /** Host descriptors inherited after the wire, which is descriptor 3: the first one here is 4. */
   readonly descriptors: readonly number[];
-  /** Those of them that other boxes have too, and that are only read. */
-  readonly shared: readonly number[];
   /** The host user and group it runs as; null: ours. */
   readonly user: { readonly uid: number; readonly gid: number } | null;
 }
@@ -88,8 +88,8 @@ export interface Machine {
   readonly preload: string | null;
   readonly cpus: number;
   readonly memoryMib: number;
-  /** Descriptors of the box's disks; null for a probe, which has none. */
-  readonly disks: { readonly image: number; readonly box: number } | null;
+  /** The image's path on the host and the descriptor of the box's own disk; null for a probe, which has neither. */
+  readonly disks: { readonly image: string; readonly box: number } | null;
   /** Loops per jiffy for the delay loop, measured once; null to let the kernel calibrate, aloud. */
   readonly loopsPerJiffy: number | null;
   /** Descriptor of the mailbox's memory; null where the engine has no mailbox. */

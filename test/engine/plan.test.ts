@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { engines } from '../../src/engine/engine.ts';
 import { parseLdd } from '../../src/engine/libraries.ts';
-import { jailed } from '../../src/jail/jail.ts';
+import { jailed, withHostPaths } from '../../src/jail/jail.ts';
 import type { EngineName, Kernel, LaunchPlan, Machine } from '../../src/spec/parts.ts';
 import { SecurityOptions } from '../../src/spec/security.ts';
 
@@ -29,7 +29,7 @@ function plan(engine: EngineName, changes: Partial<Machine> = {}): LaunchPlan {
     preload: null,
     cpus: 2,
     memoryMib: 128,
-    disks: { image: 20, box: 21 },
+    disks: { image: '/home/someone/image', box: 21 },
     loopsPerJiffy: 1234,
     mailbox: engine === 'uml' ? 22 : null,
     ...changes,
@@ -44,10 +44,22 @@ describe('every plan', () => {
       assert.doesNotMatch(plan(engine).args.join(' '), /someone/);
     });
 
-    it(`of ${engine} hands disks over by descriptor, in the order of their numbers`, () => {
-      const { args, descriptors } = plan(engine);
-      assert.deepEqual(descriptors.slice(0, 2), [20, 21]);
-      assert.match(args.join(' '), /\/dev\/fd\/4.*\/dev\/fd\/5/);
+    it(`of ${engine} hands over the box's disk by descriptor, and of the image none to write to`, () => {
+      const { args, descriptors, files } = plan(engine);
+      assert.equal(descriptors[0], 21);
+      assert.match(args.join(' '), /\/box\/image.*\/dev\/fd\/4/);
+      const image = files.find(({ inside }) => inside === '/box/image');
+      assert.equal(image?.hostPath, '/home/someone/image');
+    });
+
+    it(`of ${engine} keeps the path of an image whole where it can see it`, () => {
+      const odd = plan(engine, { disks: { image: '/some,one/$& image', box: 21 } });
+      const { args } = withHostPaths(odd, { opened: null });
+      const word = engine === 'uml' ? 'ubd0rd=/some,one/$& image' : 'file=/some,,one/$& image,';
+      assert.ok(
+        args.some((arg) => arg.includes(word)),
+        args.join(' '),
+      );
     });
 
     it(`of ${engine} is plain data, the same each time`, () => {
@@ -65,9 +77,9 @@ describe('planUml()', () => {
 
   it('keeps UML from following a header the guest has written to its disk', () => {
     const { args } = plan('uml');
-    assert.ok(args.includes('ubd0rd=/dev/fd/4'));
-    assert.ok(args.includes('ubd1d=/dev/fd/5'));
-    assert.ok(args.includes('ubd2rd=/dev/fd/6'));
+    assert.ok(args.includes('ubd0rd=/box/image'));
+    assert.ok(args.includes('ubd1d=/dev/fd/4'));
+    assert.ok(args.includes('ubd2rd=/dev/fd/5'));
   });
 
   it('is quiet once the delay loop has been measured, and not before', () => {
@@ -163,6 +175,7 @@ describe('jailed()', () => {
       ['--ro-bind', '/lib/libc.so'],
       ['--ro-bind', '/home/someone/kernel'],
       ['--ro-bind', '/home/someone/initramfs'],
+      ['--ro-bind', '/home/someone/image'],
     ]);
   });
 

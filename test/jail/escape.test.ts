@@ -4,7 +4,7 @@
  * it can succeed shows that its failure means something.
  */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -20,20 +20,11 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { programPath } from '../../src/base/env.ts';
-import { sharedLibraries } from '../../src/engine/libraries.ts';
-import { findProgram } from '../../src/engine/vmm.ts';
 import { SecurityOptions, type SecurityOptionsBuilder } from '../../src/index.ts';
 import { hostUserFor } from '../../src/jail/host-user.ts';
-import type { JailPrograms } from '../../src/jail/jail.ts';
-import { runCommand } from '../../src/process/run.ts';
-import { VmmProcess } from '../../src/process/vmm.ts';
 import { JailRoot } from '../../src/runtime/jail-root.ts';
-import { prepareJail } from '../../src/runtime/jailed-vm.ts';
-import type { LaunchPlan } from '../../src/spec/parts.ts';
+import { StandIn, type Targets } from './breakout.ts';
 
-const SOURCE = fileURLToPath(new URL('programs/breakout.c', import.meta.url));
 const MIB = 1024 * 1024;
 const SECRET = 'BOXLITE_TEST_SECRET';
 const BOX = 'taken-over';
@@ -74,6 +65,8 @@ const stoppedBy: Readonly<Record<string, readonly (Switch | 'user')[]>> = {
   file: ['chroot'],
   directory: ['chroot'],
   disk: ['chroot', 'user'],
+  // With a user of its own it is root's; without, it is on a read-only mount.
+  image: ['chroot', 'user'],
   socket: ['chroot', 'seccomp'],
   sysfs: ['chroot'],
   sysctl: ['user'],
@@ -107,8 +100,7 @@ let folder: string;
 let servers: Server[];
 let port: number;
 let victim: ReturnType<typeof spawn>;
-let programs: JailPrograms;
-let libraries: readonly string[];
+let standIn: StandIn;
 
 async function listening(where: string | number): Promise<Server> {
   const server = createServer((socket) => socket.destroy());
@@ -120,23 +112,13 @@ async function listening(where: string | number): Promise<Server> {
   return server;
 }
 
-async function program(name: string): Promise<string> {
-  const path = await findProgram(name, programPath());
-  assert.ok(path !== null, name);
-  return path;
-}
-
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), 'escape-'));
   // Nothing but the jail is to keep the stand-in out.
   chmodSync(folder, 0o755);
-  execFileSync('gcc', [
-    ...['-std=c11', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror', '-static'],
-    ...['-o', join(folder, 'breakout'), SOURCE],
-  ]);
+  standIn = await StandIn.make(folder);
   writeFileSync(join(folder, 'file'), 'of the host');
   writeFileSync(join(folder, 'disk'), "another box's", { mode: 0o600 });
-  writeFileSync(join(folder, 'own-disk'), '', { mode: 0o600 });
   if (asRoot) {
     const { uid, gid } = hostUserFor('another', SecurityOptions.enabled());
     chownSync(join(folder, 'disk'), uid, gid);
@@ -146,13 +128,6 @@ before(async () => {
   servers = [tcp, await listening(join(folder, 'socket')), await listening(`\0${ABSTRACT}`)];
   chmodSync(join(folder, 'socket'), 0o777);
   victim = spawn('sleep', ['600'], { stdio: 'ignore' });
-  programs = {
-    bubblewrap: await program('bwrap'),
-    prlimit: await program('prlimit'),
-    setpriv: await program('setpriv'),
-    setarch: await program('setarch'),
-  };
-  libraries = [programs.prlimit, ...(await sharedLibraries(programs.prlimit, runCommand))];
   process.env[SECRET] = 'do not tell';
 });
 
@@ -163,61 +138,21 @@ after(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function breakoutPlan(disk: number): LaunchPlan {
-  const at = (name: string) => join(folder, name);
-  return {
-    // The list that has the most in it, and lets it have processes.
-    kind: 'uml-seccomp',
-    executable: '/box/breakout',
-    args: [
-      ...[at('file'), at('disk'), at('socket'), String(port), ABSTRACT],
-      ...[String(victim.pid), SECRET, '/dev/shm'],
-    ],
-    env: {},
-    files: [{ hostPath: at('breakout'), inside: '/box/breakout' }],
-    libraries,
-    devices: [],
-    sharedMemoryBytes: 64 * MIB,
-    fixedAddresses: true,
-    descriptors: [disk],
-    shared: [],
-    user: null,
-  };
-}
-
 /** What it got: the error of each attempt, 0 where it succeeded. */
 async function breakout(
   security: SecurityOptions,
   root: string | null = null,
-): Promise<Map<string, number>> {
-  const disk = openSync(join(folder, 'own-disk'), 'r+');
-  try {
-    using jail = prepareJail(breakoutPlan(disk), { programs, security, boxId: BOX, root });
-    const vmm = await VmmProcess.start(jail.plan);
-    try {
-      return await report(vmm);
-    } finally {
-      await vmm.kill();
-    }
-  } finally {
-    closeSync(disk);
-  }
+): Promise<ReadonlyMap<string, number>> {
+  await using taken = await standIn.start(targets(), { security, boxId: BOX, root });
+  return taken.got;
 }
 
-async function report(vmm: VmmProcess): Promise<Map<string, number>> {
-  let text = '';
-  for await (const chunk of vmm.wire) {
-    text += chunk;
-    if (text.endsWith('done 0\n')) break;
-  }
-  assert.match(text, /done 0\n$/, `it ended early: ${vmm.consoleTail}`);
-  const lines = text.trim().split('\n');
-  return new Map(
-    lines.map((line) => {
-      const [name = '', error] = line.split(' ');
-      return [name, Number(error)];
-    }),
-  );
+function targets(): Targets {
+  const at = (name: string) => join(folder, name);
+  return {
+    ...{ file: at('file'), disk: at('disk'), socket: at('socket'), port, abstract: ABSTRACT },
+    ...{ pid: victim.pid ?? 0, variable: SECRET, directory: '/dev/shm' },
+  };
 }
 
 /** The options with just these switches on. */
@@ -285,8 +220,8 @@ describe('a VMM that was taken over', { skip: process.platform !== 'linux' }, ()
     try {
       const got = await breakout(options(allSwitches));
       const open = [...got.keys()].flatMap((name) => /^descriptor-(\d+)$/.exec(name)?.[1] ?? []);
-      // As root its program comes by descriptor, too.
-      assert.deepEqual(open.map(Number), asRoot ? [0, 1, 2, 3, 4, 5] : [0, 1, 2, 3, 4]);
+      // As root its program and its image come by descriptor, too.
+      assert.deepEqual(open.map(Number), asRoot ? [0, 1, 2, 3, 4, 5, 6] : [0, 1, 2, 3, 4]);
     } finally {
       closeSync(kept);
     }
@@ -298,42 +233,28 @@ describe('a VMM that was taken over', { skip: process.platform !== 'linux' }, ()
   });
 
   it('is a user of its own when root started it', { skip: !asRoot }, async () => {
-    const disk = openSync(join(folder, 'own-disk'), 'r+');
-    try {
-      for (const [boxId, security] of [
-        ['one', SecurityOptions.enabled()],
-        ['two', SecurityOptions.standard()],
-        ['one', SecurityOptions.builder().uid(4242).gid(4343).build()],
-      ] as const) {
-        using jail = prepareJail(breakoutPlan(disk), { programs, security, boxId });
-        const vmm = await VmmProcess.start(jail.plan);
-        try {
-          await report(vmm);
-          const status = readFileSync(`/proc/${vmm.pid}/status`, 'utf8');
-          const { uid, gid } = hostUserFor(boxId, security);
-          assert.match(status, new RegExp(`^Uid:\t${uid}\t${uid}\t${uid}\t${uid}$`, 'm'));
-          assert.match(status, new RegExp(`^Gid:\t${gid}\t${gid}\t${gid}\t${gid}$`, 'm'));
-          assert.match(status, /^Groups:\t\s*$/m);
-        } finally {
-          await vmm.kill();
-        }
-      }
-    } finally {
-      closeSync(disk);
+    for (const [boxId, security] of [
+      ['one', SecurityOptions.enabled()],
+      ['two', SecurityOptions.standard()],
+      ['one', SecurityOptions.builder().uid(4242).gid(4343).build()],
+    ] as const) {
+      await using taken = await standIn.start(targets(), { security, boxId });
+      const status = readFileSync(`/proc/${taken.pid}/status`, 'utf8');
+      const { uid, gid } = hostUserFor(boxId, security);
+      assert.match(status, new RegExp(`^Uid:\t${uid}\t${uid}\t${uid}\t${uid}$`, 'm'));
+      assert.match(status, new RegExp(`^Gid:\t${gid}\t${gid}\t${gid}\t${gid}$`, 'm'));
+      assert.match(status, /^Groups:\t\s*$/m);
     }
   });
 });
 
 describe('user-mode Linux without a jail', () => {
-  it('is refused unless that is asked for by name', () => {
-    const disk = openSync(join(folder, 'own-disk'), 'r+');
-    try {
-      const security = SecurityOptions.disabled();
-      const start = () => prepareJail(breakoutPlan(disk), { programs, security, boxId: 'one' });
-      assert.throws(start, { kind: 'InvalidArgument', message: /allowUnjailed\(true\)/ });
-    } finally {
-      closeSync(disk);
-    }
+  it('is refused unless that is asked for by name', async () => {
+    const security = SecurityOptions.disabled();
+    await assert.rejects(standIn.start(targets(), { security, boxId: 'one' }), {
+      kind: 'InvalidArgument',
+      message: /allowUnjailed\(true\)/,
+    });
   });
 });
 

@@ -22,7 +22,6 @@ const plan: LaunchPlan = {
   sharedMemoryBytes: 0,
   fixedAddresses: false,
   descriptors: [],
-  shared: [],
   user: null,
 };
 

@@ -1,5 +1,6 @@
 import type { LaunchPlan, Machine } from '../../spec/parts.ts';
 import { type DescriptorPaths, inheritedDescriptors } from '../descriptors.ts';
+import { IMAGE_INSIDE, imageFile } from '../image-file.ts';
 
 /** Translated code of an emulated guest, in MiB: QEMU's default of 1 GiB would be the box's largest part. */
 const TRANSLATION_MIB = 128;
@@ -66,13 +67,13 @@ export function planQemu(machine: Machine): LaunchPlan {
     files: [
       { hostPath: machine.kernel.path, inside: '/box/kernel' },
       { hostPath: machine.initramfs, inside: '/box/initramfs' },
+      ...imageFile(machine),
     ],
     libraries: machine.vmm.libraries,
     devices: machine.engine === 'kvm' ? ['/dev/kvm'] : [],
     sharedMemoryBytes: 0,
     fixedAddresses: false,
     descriptors: inherited.descriptors,
-    shared: machine.disks === null ? [] : [machine.disks.image],
     user: null,
   };
 }
@@ -140,11 +141,11 @@ function kernelCommandLine(machine: Machine): string[] {
   ];
 }
 
-function diskArguments({ image, box }: DescriptorPaths, on: 'pci' | 'device'): string[] {
-  if (image === null || box === null) return [];
+function diskArguments({ box }: DescriptorPaths, on: 'pci' | 'device'): string[] {
+  if (box === null) return [];
   return [
     '-drive',
-    `id=image,file=${image},format=raw,if=none,readonly=on,file.locking=off`,
+    `id=image,file=${IMAGE_INSIDE},format=raw,if=none,readonly=on,file.locking=off`,
     '-drive',
     `id=box,file=${box},format=raw,if=none,discard=unmap`,
     '-device',

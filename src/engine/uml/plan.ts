@@ -1,5 +1,6 @@
 import type { LaunchPlan, Machine } from '../../spec/parts.ts';
 import { type DescriptorPaths, inheritedDescriptors } from '../descriptors.ts';
+import { IMAGE_INSIDE, imageFile } from '../image-file.ts';
 
 /** Parts of Debian's UML kernel that benchmark or register for a second and that no box uses. */
 const SLOW_INITCALLS =
@@ -38,6 +39,7 @@ export function planUml(machine: Machine): LaunchPlan {
       { hostPath: machine.kernel.path, inside: '/box/linux' },
       { hostPath: machine.initramfs, inside: '/box/initramfs' },
       ...(preload === null ? [] : [{ hostPath: preload, inside: PRELOAD_INSIDE }]),
+      ...imageFile(machine),
     ],
     libraries: machine.vmm.libraries,
     devices: [],
@@ -45,7 +47,6 @@ export function planUml(machine: Machine): LaunchPlan {
     // What lies between its end and a heap that is moved counts as memory: up to 1 GiB, and 16 MiB to describe it.
     fixedAddresses: true,
     descriptors: inherited.descriptors,
-    shared: machine.disks === null ? [] : [machine.disks.image],
     user: null,
   };
 }
@@ -78,10 +79,9 @@ function consoleArguments({ loopsPerJiffy }: Machine): string[] {
  * `d` keeps UML from looking for a copy-on-write header, by which a guest that writes one to its disk
  * would name a host file as backing file of its next boot. `r` is read-only.
  */
-function diskArguments({ image, box, mailbox }: DescriptorPaths): string[] {
+function diskArguments({ box, mailbox }: DescriptorPaths): string[] {
   return [
-    ...(image === null ? [] : [`ubd0rd=${image}`]),
-    ...(box === null ? [] : [`ubd1d=${box}`]),
+    ...(box === null ? [] : [`ubd0rd=${IMAGE_INSIDE}`, `ubd1d=${box}`]),
     ...(mailbox === null ? [] : [`ubd2rd=${mailbox}`]),
   ];
 }

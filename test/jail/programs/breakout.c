@@ -2,7 +2,7 @@
  * What a VMM that has been taken over would try, one attempt a line of its report on descriptor 3: `name errno`, where 0
  * means that it got what it wanted.
  *
- *     breakout FILE DISK SOCKET PORT ABSTRACT PID VARIABLE DIRECTORY
+ *     breakout FILE DISK SOCKET PORT ABSTRACT PID VARIABLE DIRECTORY IMAGE
  *
  * Nothing it gets is used: it closes and undoes what succeeds.
  */
@@ -54,6 +54,26 @@ static void try_open(const char *name, const char *path, int flags)
 	attempt(name, file);
 	if (file >= 0)
 		close(file);
+}
+
+/* To write to what other boxes read, too: by its path, and by what is open of it. */
+static void try_image(const char *path)
+{
+	int image = open(path, O_RDWR);
+	int reader = image < 0 ? open(path, O_RDONLY) : -1;
+	for (int i = 0; image < 0 && i < DESCRIPTORS; i++) {
+		char own[64];
+		struct stat here, there;
+		snprintf(own, sizeof(own), "/proc/self/fd/%d", i);
+		if (fstat(i, &here) == 0 && fstat(reader, &there) == 0 && here.st_ino == there.st_ino &&
+		    here.st_dev == there.st_dev)
+			image = open(own, O_RDWR);
+	}
+	attempt("image", image);
+	if (image >= 0)
+		close(image);
+	if (reader >= 0)
+		close(reader);
 }
 
 static void try_connect(const char *name, const void *address, socklen_t length, int family)
@@ -188,7 +208,7 @@ static void list_descriptors(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 9)
+	if (argc != 10)
 		return 2;
 	signal(SIGXFSZ, SIG_IGN);
 	list_descriptors();
@@ -196,6 +216,7 @@ int main(int argc, char **argv)
 	try_open("file", argv[1], O_RDONLY);
 	try_open("directory", "/etc", O_RDONLY | O_DIRECTORY);
 	try_open("disk", argv[2], O_RDWR);
+	try_image(argv[9]);
 	try_sockets(argv[3], atoi(argv[4]), argv[5]);
 	try_processes(atoi(argv[6]));
 	try_descriptors();
