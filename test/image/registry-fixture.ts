@@ -13,6 +13,10 @@ import type { TestBlob, TestImage } from './image-fixture.ts';
 export interface TestRegistryOptions {
   /** Serve TLS, with a certificate of a private authority for 127.0.0.1 and localhost. */
   readonly tls?: boolean;
+  /** Where it listens, `address:port`. Default: a port of the loopback interface that is free. */
+  readonly address?: string;
+  /** Files of the certificate to serve TLS with, in place of one made for it. */
+  readonly certificate?: { readonly cert: string; readonly key: string; readonly ca: string };
   /** Let only this user in: `REGISTRY_USER` with `REGISTRY_PASSWORD`. */
   readonly htpasswd?: boolean;
 }
@@ -49,7 +53,7 @@ export class TestRegistry implements AsyncDisposable {
 
   static async start(options: TestRegistryOptions = {}): Promise<TestRegistry> {
     const folder = await mkdtemp(join(tmpdir(), 'boxlite-registry-'));
-    const tls = options.tls ? makeCertificates(folder) : null;
+    const tls = options.certificate ?? (options.tls ? makeCertificates(folder) : null);
     if (options.htpasswd) {
       await writeFile(join(folder, 'htpasswd'), `${REGISTRY_USER}:${PASSWORD_HASH}\n`);
     }
@@ -144,7 +148,7 @@ function configuration(
     log: { level: 'info' },
     storage: { filesystem: { rootdirectory: join(folder, 'data') } },
     http: {
-      addr: '127.0.0.1:0',
+      addr: options.address ?? '127.0.0.1:0',
       ...(tls === null ? {} : { tls: { certificate: tls.cert, key: tls.key } }),
     },
     ...(options.htpasswd ? { auth } : {}),
@@ -163,7 +167,7 @@ async function listening(child: ChildProcess): Promise<string> {
   const found = (async () => {
     for await (const line of lines) {
       seen.push(line);
-      const host = /listening on (127\.0\.0\.1:[0-9]+)/.exec(line)?.[1];
+      const host = /listening on ([0-9.]+:[0-9]+)/.exec(line)?.[1];
       if (host !== undefined) return host;
     }
     throw new Error(`docker-registry ended: ${seen.join('\n')}`);

@@ -20,14 +20,30 @@ export const servers = {
   private: '10.1.2.3',
 } as const;
 /** The names that the certificate of {@link serverKeys} is for. */
-export const certified = ['api.example', 'other.example', '*.wild.example'];
+export const certified = [
+  'api.example',
+  'other.example',
+  '*.wild.example',
+  'registry-1.docker.io',
+].concat(['api.openai.com', 'api.example.com', 'news.example.com', 'pypi.org']);
+
+/** How a namespace is made. */
+export interface NamespaceOptions {
+  /** Further lines for /etc/hosts. */
+  readonly hosts?: string;
+  /** How long its tests may take together. */
+  readonly timeoutMs?: number;
+}
 
 const MARK = 'BOXLITE_TEST_NAMESPACE';
 
 /** Runs this file's tests in a namespace: false in the program that does so, true within. */
-export function inNamespace(file: string, hosts = ''): boolean {
+export function inNamespace(
+  file: string,
+  { hosts = '', timeoutMs = 300_000 }: NamespaceOptions = {},
+): boolean {
   if (process.env[MARK] !== undefined) return true;
-  test('in a network namespace', { timeout: 300_000 }, async ({ signal }) => {
+  test('in a network namespace', { timeout: timeoutMs }, async ({ signal }) => {
     const folder = mkdtempSync(join(tmpdir(), 'boxlite-net-'));
     try {
       makeKeys(folder);
@@ -43,11 +59,14 @@ export function inNamespace(file: string, hosts = ''): boolean {
 
 /** Key and certificate of a server that Node trusts within the namespace; `strange` ones it does not. */
 export function serverKeys(kind: 'trusted' | 'strange' = 'trusted') {
+  const { key, certificate } = serverKeyFiles(kind);
+  return { key: readFileSync(key), cert: readFileSync(certificate) };
+}
+
+/** The files they are in. */
+export function serverKeyFiles(kind: 'trusted' | 'strange' = 'trusted') {
   const folder = process.env[MARK] ?? '';
-  return {
-    key: readFileSync(join(folder, `${kind}.key`)),
-    cert: readFileSync(join(folder, `${kind}.pem`)),
-  };
+  return { key: join(folder, `${kind}.key`), certificate: join(folder, `${kind}.pem`) };
 }
 
 async function runWithin(file: string, folder: string, signal: AbortSignal): Promise<void> {

@@ -41,7 +41,7 @@ function get(host: string, path = '/', close = true): string {
   return `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${close ? 'Connection: close\r\n' : ''}\r\n`;
 }
 
-if (inNamespace(import.meta.filename, `${servers.private} in-hosts.example\n`)) {
+if (inNamespace(import.meta.filename, { hosts: `${servers.private} in-hosts.example\n` })) {
   const names = new NameServer({
     'api.example': [servers.one, servers.v6],
     'other.example': [servers.one],

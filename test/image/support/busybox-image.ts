@@ -18,8 +18,8 @@ const PASSWD = 'root:x:0:0::/root:/bin/sh\nworker:x:1234:1234::/work:/bin/sh\n';
 /** A busybox is a megabyte or two. */
 const TAR_BYTES_MAX = 1 << 26;
 
-/** It runs `sh` as `worker`, uid 1234, in `/work`, with `FROM_IMAGE=yes`. */
-export function busyboxImage(workingDir = '/work'): TestImage {
+/** It runs `sh` as `worker`, uid 1234, in `/work`, with `FROM_IMAGE=yes`, unless `config` says otherwise. */
+export function busyboxImage(workingDir = '/work', config: object = {}): TestImage {
   const tree = mkdtempSync(join(tmpdir(), 'busybox-image-'));
   try {
     for (const folder of ['bin', 'etc', 'work']) mkdirSync(join(tree, folder));
@@ -38,6 +38,7 @@ export function busyboxImage(workingDir = '/work'): TestImage {
           User: 'worker',
           WorkingDir: workingDir,
           Cmd: ['sh'],
+          ...config,
         },
       },
     });
