@@ -236,9 +236,11 @@ export class BoxHandle implements BoxBackend {
 
   /** Whom we are attached to, if the box still runs there: its owner may live on without it. */
   #attached(): Attachment | null {
-    if (this.#attachment?.alive === true && this.#look()?.claim.number === this.#attachedClaim) {
-      return this.#attachment;
-    }
+    const row = this.#look();
+    // A box that was stopped keeps the number of its last claim, and its owner takes a moment to end.
+    const runsThere =
+      row !== null && row.owner !== null && row.claim.number === this.#attachedClaim;
+    if (this.#attachment?.alive === true && runsThere) return this.#attachment;
     this.#attachment?.[Symbol.dispose]();
     this.#attachment = null;
     return null;

@@ -305,6 +305,20 @@ forEachEngine((engine) => {
       assert.deepEqual(ownersIn(owner.homeDir), []);
     });
 
+    it('starts again at once, while the shim that had it still ends', async () => {
+      await using owner = new TestRuntime(engine);
+      const box = await owner.makeBox(DETACHED, 'box');
+      await shell(box, WRITE);
+      for (let round = 0; round < 3; round++) {
+        await box.stop();
+        await box.start();
+        assert.equal((await shell(box, CHECK)).exitCode, 0);
+      }
+      const shim = treeOf(parentOf(box.info().pid));
+      await owner.runtime.remove('box', true);
+      await untilGone('the shim', shim);
+    });
+
     it('whose shim was killed is stopped, and starts again with its files', async () => {
       await using owner = new TestRuntime(engine);
       const box = await owner.makeBox(DETACHED, 'box');

@@ -54,8 +54,8 @@ export type FileTime = number | string | Date;
  * no umask. A `signal` that aborts ends the work in the box and rejects with the signal's reason.
  *
  * @example
- * await box.fs.writeFile('/tmp/input.json', JSON.stringify(input));
- * const report = await box.fs.readFile('/tmp/report.txt', 'utf8');
+ * await box.fs.writeFile('/tmp/input.json', JSON.stringify({ n: 6 }));
+ * const text = await box.fs.readFile('/tmp/input.json', 'utf8');
  */
 export class BoxFileSystem {
   readonly #service: FileService;
