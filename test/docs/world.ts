@@ -33,6 +33,9 @@ export const worldHosts = [
   `${servers.two} api.openai.com api.example.com news.example.com`,
 ].join('\n');
 
+/** Programs of the documentation are short. */
+const PROGRAM_MS = 60_000;
+
 /** The value that the documentation's secrets have. Nothing but the web service may see it. */
 export const API_KEY = 'sk-documentation-0123456789';
 
@@ -81,7 +84,13 @@ export class DocumentedWorld implements AsyncDisposable {
     until: string | null = null,
   ): Promise<string> {
     const { folder, env } = this;
-    const child = spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, {
+      cwd: folder,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: PROGRAM_MS,
+      killSignal: 'SIGKILL',
+    });
     const ended = new Promise((resolve) => child.once('close', resolve));
     let seen = '';
     child.stdout.on('data', (chunk) => {

@@ -43,13 +43,14 @@ export function inNamespace(
   { hosts = '', timeoutMs = 300_000 }: NamespaceOptions = {},
 ): boolean {
   if (process.env[MARK] !== undefined) return true;
-  test('in a network namespace', { timeout: timeoutMs }, async ({ signal }) => {
+  test('in a network namespace', { timeout: timeoutMs }, async (context) => {
     const folder = mkdtempSync(join(tmpdir(), 'boxlite-net-'));
     try {
       makeKeys(folder);
       writeFileSync(join(folder, 'resolv.conf'), `nameserver ${servers.names}\n`);
       writeFileSync(join(folder, 'hosts'), `127.0.0.1 localhost\n${hosts}`);
-      await runWithin(file, folder, signal);
+      const report = await runWithin(file, folder, context.signal);
+      for (const line of report) context.diagnostic(line);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -69,7 +70,8 @@ export function serverKeyFiles(kind: 'trusted' | 'strange' = 'trusted') {
   return { key: join(folder, `${kind}.key`), certificate: join(folder, `${kind}.pem`) };
 }
 
-async function runWithin(file: string, folder: string, signal: AbortSignal): Promise<void> {
+/** Returns how many tests there were, and which were left out. */
+async function runWithin(file: string, folder: string, signal: AbortSignal): Promise<string[]> {
   const own = process.getuid?.() === 0 ? [] : ['--map-root-user'];
   const addresses = Object.values(servers).map((address) => `ip addr add ${address} dev lo`);
   const script = [
@@ -93,6 +95,9 @@ async function runWithin(file: string, folder: string, signal: AbortSignal): Pro
   const ended = new Promise((resolve) => child.once('close', resolve));
   const [status, out, err] = await Promise.all([ended, text(child.stdout), text(child.stderr)]);
   assert.equal(status, 0, `${out}\n${err}`);
+  const passed = /^ℹ pass (\d+)$/m.exec(out)?.[1];
+  const left = out.split('\n').filter((line) => line.trim().startsWith('﹣'));
+  return [`${passed} within`, ...left.map((line) => `not run: ${line.trim().slice(2)}`)];
 }
 
 function makeKeys(folder: string): void {
