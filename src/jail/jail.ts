@@ -7,6 +7,9 @@ const NOBODY = 65_534;
 /** What may be in the jail's /tmp, where UML keeps its pid. */
 const TEMPORARY_BYTES = 1024 * 1024;
 
+/** A limit of dumps by which the kernel makes none, not even for a program that reads them from a pipe. */
+const NO_DUMP = 1;
+
 /** The wire is descriptor 3; what a plan inherits follows it. */
 const FIRST_DESCRIPTOR = 4;
 
@@ -55,7 +58,7 @@ function locked(plan: LaunchPlan, input: JailInput): LaunchPlan {
   const emptyRoot = security.jailerEnabled && security.chrootEnabled;
   const placed = emptyRoot ? plan : withHostPaths(plan, input);
   const command = [
-    ...limitCommand(input.programs.prlimit, security.resourceLimits),
+    ...limitCommand(input.programs.prlimit, limitsOf(plan, security)),
     placed.executable,
     ...placed.args,
   ];
@@ -168,22 +171,37 @@ export function withHostPaths(plan: LaunchPlan, { opened }: Pick<JailInput, 'ope
   };
 }
 
+/** A limit of a process; null: none. */
+export type Limits = ResourceLimits & { readonly coreBytes: number | null };
+
+/**
+ * What was asked for. In the jail, also that no file outgrows what the plan has to write, and no dump of a VMM that dies
+ * goes to whatever takes dumps on the host: of 0 bytes they still would, of 1 the kernel makes none (core(5), fs/coredump.c).
+ */
+export function limitsOf({ fileBytes }: LaunchPlan, security: SecuritySettings): Limits {
+  const { jailerEnabled, resourceLimits } = security;
+  if (!jailerEnabled) return { ...resourceLimits, coreBytes: null };
+  const maxFileSize = Math.min(resourceLimits.maxFileSize ?? fileBytes, fileBytes);
+  return { ...resourceLimits, maxFileSize, coreBytes: NO_DUMP };
+}
+
 /** Which limit is which option of `prlimit`; its numbers are in the units of setrlimit(2), as ours are. */
-const limitOptions: Readonly<Record<keyof ResourceLimits, string>> = {
+const limitOptions: Readonly<Record<keyof Limits, string>> = {
   maxOpenFiles: '--nofile',
   maxFileSize: '--fsize',
   maxProcesses: '--nproc',
   maxMemory: '--as',
   maxCpuTime: '--cpu',
+  coreBytes: '--core',
 };
 
 /**
  * Executes the VMM with its limits, soft and hard. Inside the jail, where processes are counted for its user
  * namespace alone: outside they would be counted with all others of the user.
  */
-function limitCommand(prlimit: string, limits: ResourceLimits): string[] {
+function limitCommand(prlimit: string, limits: Limits): string[] {
   const options = Object.entries(limitOptions).flatMap(([name, option]) => {
-    const value = limits[name as keyof ResourceLimits];
+    const value = limits[name as keyof Limits];
     return value === null ? [] : [`${option}=${value}:${value}`];
   });
   return options.length === 0 ? [] : [prlimit, ...options, '--'];

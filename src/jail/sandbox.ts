@@ -1,6 +1,5 @@
 import type { LaunchPlan } from '../spec/parts.ts';
-import type { ResourceLimits } from '../spec/security-settings.ts';
-import { type JailInput, keptEnvironment, withHostPaths } from './jail.ts';
+import { type JailInput, keptEnvironment, type Limits, limitsOf, withHostPaths } from './jail.ts';
 import { sandboxProfile } from './sandbox-profile.ts';
 
 /** Part of macOS. */
@@ -12,14 +11,13 @@ export const SANDBOX_EXEC = '/usr/bin/sandbox-exec';
  */
 const SHELL = '/bin/dash';
 /** dash(1): which option of `ulimit` each limit is, and what it counts. macOS takes that of memory without a promise. */
-const limitOptions: Readonly<
-  Record<keyof ResourceLimits, readonly [option: string, unit: number]>
-> = {
+const limitOptions: Readonly<Record<keyof Limits, readonly [option: string, unit: number]>> = {
   maxOpenFiles: ['-n', 1],
   maxFileSize: ['-f', 512],
   maxProcesses: ['-p', 1],
   maxMemory: ['-v', 1024],
   maxCpuTime: ['-t', 1],
+  coreBytes: ['-c', 512],
 };
 
 /**
@@ -34,20 +32,20 @@ export function sandboxed(
   const placed = withHostPaths(plan, { opened: null });
   const env = { ...keptEnvironment(input), ...placed.env };
   if (!security.jailerEnabled) {
-    return withLimits({ ...placed, env }, security.resourceLimits);
+    return withLimits({ ...placed, env }, limitsOf(plan, security));
   }
   const profile =
     security.sandboxProfile === null
       ? ['-p', sandboxProfile(placed, security.networkEnabled)]
       : ['-f', security.sandboxProfile];
   const args = [...profile, placed.executable, ...placed.args];
-  return withLimits({ ...placed, executable: SANDBOX_EXEC, args, env }, security.resourceLimits);
+  return withLimits({ ...placed, executable: SANDBOX_EXEC, args, env }, limitsOf(plan, security));
 }
 
 /** The same invocation with limits. */
-export function withLimits(plan: LaunchPlan, limits: ResourceLimits): LaunchPlan {
+export function withLimits(plan: LaunchPlan, limits: Limits): LaunchPlan {
   const commands = Object.entries(limitOptions).flatMap(([name, [option, unit]]) => {
-    const value = limits[name as keyof ResourceLimits];
+    const value = limits[name as keyof Limits];
     return value === null ? [] : [`ulimit ${option} ${Math.floor(value / unit)}`];
   });
   if (commands.length === 0) return plan;

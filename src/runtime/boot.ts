@@ -3,6 +3,7 @@
  * stack that is unwound in reverse when a later step fails.
  */
 import { randomBytes } from 'node:crypto';
+import { fstatSync } from 'node:fs';
 import type { BoxliteError } from '../base/errors.ts';
 import { engines } from '../engine/engine.ts';
 import { requireMemory } from '../engine/kernel-needs.ts';
@@ -97,7 +98,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
     engine: ready.name,
     cpus: spec.cpus,
     memoryMib: spec.memoryMib,
-    disks: { image: imageDisk, box: disk.fd },
+    disks: { image: imageDisk, box: disk.fd, boxBytes: fstatSync(disk.fd).size },
     mailbox: mailbox?.descriptor ?? null,
   });
   const root = kept.use(await JailRoot.create(spec.security, input.hostname));

@@ -19,6 +19,7 @@ const limits: ResourceLimits = {
   maxProcesses: 64,
   maxMemory: 4 * 1024 ** 3,
   maxCpuTime: 900,
+  // The plan's.
   maxFileSize: null,
 };
 
@@ -38,10 +39,9 @@ export function jailedDiskTools(
     const needed = [executable, ...(programs === null ? [] : [programs.prlimit])];
     const loaded = await Promise.all(needed.map((program) => sharedLibraries(program, run)));
     const libraries = [...new Set([...needed, ...loaded.flat(), ...(await existing(SETTINGS))])];
-    const plan = planTool({ executable, libraries, args, fd });
-    const resourceLimits = { ...limits, maxFileSize: bytesMax };
+    const plan = planTool({ executable, libraries, args, fd, bytesMax });
     // None of the variables that a VMM gets are for these.
-    const settings = { ...security, sanitizeEnv: true, envAllowlist: [], resourceLimits };
+    const settings = { ...security, sanitizeEnv: true, envAllowlist: [], resourceLimits: limits };
     using jail = prepareJail(plan, { programs, security: settings, boxId });
     return await resultOf(await VmmProcess.start(jail.plan));
   };
@@ -52,9 +52,10 @@ interface ToolInput {
   readonly libraries: readonly string[];
   readonly args: readonly string[];
   readonly fd: number;
+  readonly bytesMax: number;
 }
 
-function planTool({ executable, libraries, args, fd }: ToolInput): LaunchPlan {
+function planTool({ executable, libraries, args, fd, bytesMax }: ToolInput): LaunchPlan {
   return {
     kind: 'disk-tool',
     executable,
@@ -65,6 +66,7 @@ function planTool({ executable, libraries, args, fd }: ToolInput): LaunchPlan {
     devices: [],
     sharedMemoryBytes: 0,
     fixedAddresses: false,
+    fileBytes: bytesMax,
     descriptors: [fd],
     user: null,
   };

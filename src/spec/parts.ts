@@ -61,6 +61,8 @@ export interface LaunchPlan {
   readonly sharedMemoryBytes: number;
   /** Whether its memory has to be where it was linked to, without the host's address randomisation. */
   readonly fixedAddresses: boolean;
+  /** The length of the longest file it has to write, be that its disk or the guest's memory. */
+  readonly fileBytes: number;
   /** Host descriptors inherited after the wire, which is descriptor 3: the first one here is 4. */
   readonly descriptors: readonly number[];
   /** The host user and group it runs as; null: ours. */
@@ -88,8 +90,12 @@ export interface Machine {
   readonly preload: string | null;
   readonly cpus: number;
   readonly memoryMib: number;
-  /** The image's path on the host and the descriptor of the box's own disk; null for a probe, which has neither. */
-  readonly disks: { readonly image: string; readonly box: number } | null;
+  /** The image's path on the host, and descriptor and size of the box's own disk; null for a probe, which has neither. */
+  readonly disks: {
+    readonly image: string;
+    readonly box: number;
+    readonly boxBytes: number;
+  } | null;
   /** Loops per jiffy for the delay loop, measured once; null to let the kernel calibrate, aloud. */
   readonly loopsPerJiffy: number | null;
   /** Descriptor of the mailbox's memory; null where the engine has no mailbox. */

@@ -29,7 +29,7 @@ function plan(engine: EngineName, changes: Partial<Machine> = {}): LaunchPlan {
     preload: null,
     cpus: 2,
     memoryMib: 128,
-    disks: { image: '/home/someone/image', box: 21 },
+    disks: { image: '/home/someone/image', box: 21, boxBytes: 1024 ** 3 },
     loopsPerJiffy: 1234,
     mailbox: engine === 'uml' ? 22 : null,
     ...changes,
@@ -53,7 +53,7 @@ describe('every plan', () => {
     });
 
     it(`of ${engine} keeps the path of an image whole where it can see it`, () => {
-      const odd = plan(engine, { disks: { image: '/some,one/$& image', box: 21 } });
+      const odd = plan(engine, { disks: { image: '/some,one/$& image', box: 21, boxBytes: 1 } });
       const { args } = withHostPaths(odd, { opened: null });
       const word = engine === 'uml' ? 'ubd0rd=/some,one/$& image' : 'file=/some,,one/$& image,';
       assert.ok(

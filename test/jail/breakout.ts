@@ -13,7 +13,10 @@ import { type JailOptions, prepareJail } from '../../src/runtime/jailed-vm.ts';
 import type { LaunchPlan } from '../../src/spec/parts.ts';
 
 const SOURCE = fileURLToPath(new URL('programs/breakout.c', import.meta.url));
-const SHARED_MEMORY_BYTES = 64 * 1024 * 1024;
+const MIB = 1024 * 1024;
+const SHARED_MEMORY_BYTES = 64 * MIB;
+/** More than it tries to fill a folder with, and less than it tries to make its disk. */
+const FILE_BYTES = 256 * MIB;
 
 /** What it tries to get to. */
 export interface Targets {
@@ -106,6 +109,7 @@ export class StandIn {
       devices: [],
       sharedMemoryBytes: SHARED_MEMORY_BYTES,
       fixedAddresses: true,
+      fileBytes: FILE_BYTES,
       descriptors: [disk],
       user: null,
     };

@@ -56,6 +56,11 @@ function hostSetting(name: string): number {
   return existsSync(path) ? Number(readFileSync(path, 'utf8')) : 1;
 }
 
+function dumpsAllowed(): boolean {
+  const hard = /^Max core file size +\S+ +(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
+  return hard?.[1] === 'unlimited' || Number(hard?.[1]) > 1;
+}
+
 /**
  * What stops an attempt, each by itself. `user`: that the jail drops to a user without privileges in a user
  * namespace, which is so as long as there is a jailer.
@@ -78,6 +83,9 @@ const stoppedBy: Readonly<Record<string, readonly (Switch | 'user')[]>> = {
   'many-descriptors': ['limits'],
   'many-processes': ['limits'],
   'much-memory': ['limits'],
+  'disk-grows': ['limits', 'user'],
+  // What is not allowed here cannot be taken away.
+  ...(dumpsAllowed() ? { dump: ['user'] as const } : {}),
   'fill-root': ['chroot', 'limits', 'user'],
   'fill-dev': ['chroot', 'limits', 'user'],
   'fill-tmp': ['chroot', 'limits'],

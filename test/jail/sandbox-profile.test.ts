@@ -20,6 +20,7 @@ const plan: LaunchPlan = {
   libraries: ['/opt/homebrew/share/qemu'],
   devices: [],
   sharedMemoryBytes: 0,
+  fileBytes: 4096,
   fixedAddresses: false,
   descriptors: [],
   user: null,
@@ -81,15 +82,12 @@ describe('sandboxed()', () => {
   const environment = { HOME: '/Users/me', LANG: 'C' };
   it('runs the plan under our profile, with the paths of the host', () => {
     const security = SecurityOptions.enabled().toSettings();
-    const { executable, args, env } = sandboxed(withArgs, {
-      security: { ...security, resourceLimits: SecurityOptions.disabled().resourceLimits },
-      environment,
-    });
-    assert.equal(executable, '/usr/bin/sandbox-exec');
+    const { args, env } = sandboxed(withArgs, { security, environment });
     const host = plan.files[0]?.hostPath;
-    assert.deepEqual(args.slice(2), [plan.executable, '-kernel', host]);
-    assert.equal(args[0], '-p');
-    assert.equal(args[1], sandboxProfile(withArgs, true));
+    assert.deepEqual(args.slice(2), [
+      ...['/usr/bin/sandbox-exec', '-p', sandboxProfile(withArgs, true)],
+      ...[plan.executable, '-kernel', host],
+    ]);
     assert.deepEqual(env, {});
   });
 
@@ -97,7 +95,7 @@ describe('sandboxed()', () => {
     const builder = SecurityOptions.builder().resourceLimits({});
     const security = builder.sandboxProfile('/p.sb').allowEnv('LANG').build();
     const { args, env } = sandboxed(withArgs, { security, environment });
-    assert.deepEqual(args.slice(0, 2), ['-f', '/p.sb']);
+    assert.deepEqual(args.slice(3, 5), ['-f', '/p.sb']);
     assert.deepEqual(env, { LANG: 'C' });
   });
 
@@ -112,7 +110,8 @@ describe('sandboxed()', () => {
       const security = builder.jailerEnabled(jailer).build();
       const { executable, args } = sandboxed(withArgs, { security, environment });
       assert.equal(executable, '/bin/dash');
-      const script = 'ulimit -n 9 && ulimit -t 7 && exec "$0" "$@"';
+      const own = jailer ? 'ulimit -f 8 && ulimit -t 7 && ulimit -c 0' : 'ulimit -t 7';
+      const script = `ulimit -n 9 && ${own} && exec "$0" "$@"`;
       const program = jailer ? '/usr/bin/sandbox-exec' : plan.executable;
       assert.deepEqual(args.slice(0, 3), ['-c', script, program]);
     }
@@ -127,6 +126,7 @@ describe('withLimits()', { skip: !existsSync('/bin/dash') && 'there is no dash' 
       maxProcesses: 999,
       maxMemory: 512 * 1024 * 1024,
       maxCpuTime: 55,
+      coreBytes: 1,
     };
     const target = { ...plan, executable: '/bin/cat', args: ['/proc/self/limits'] };
     const { executable, args } = withLimits(target, limits);
@@ -137,6 +137,7 @@ describe('withLimits()', { skip: !existsSync('/bin/dash') && 'there is no dash' 
     assert.deepEqual(both('Max processes'), ['999', '999']);
     assert.deepEqual(both('Max address space'), ['536870912', '536870912']);
     assert.deepEqual(both('Max cpu time'), ['55', '55']);
+    assert.deepEqual(both('Max core file size'), ['0', '0']);
   });
 });
 

@@ -73,6 +73,7 @@ export function planQemu(machine: Machine): LaunchPlan {
     devices: machine.engine === 'kvm' ? ['/dev/kvm'] : [],
     sharedMemoryBytes: 0,
     fixedAddresses: false,
+    fileBytes: Math.max(machine.disks?.boxBytes ?? 0, machine.memoryMib * 1024 * 1024),
     descriptors: inherited.descriptors,
     user: null,
   };

@@ -18,6 +18,9 @@ const ENVIRONMENT = { TMPDIR: '/dev/shm' };
 /** What UML needs in /dev/shm besides the guest's memory: its own page tables and stubs. */
 const SHARED_MEMORY_EXTRA_BYTES = 32 * 1024 * 1024;
 
+/** What UML's memory file, which has holes, is longer than the guest's memory. */
+const MEMORY_MAP_EXTRA_BYTES = 2 * 1024 ** 3;
+
 /**
  * A user-mode Linux invocation: the kernel is the program. The wire is serial line 0 on descriptor 3, the
  * console goes to standard output, the mailbox is a disk that is opened by descriptor.
@@ -46,9 +49,15 @@ export function planUml(machine: Machine): LaunchPlan {
     sharedMemoryBytes: machine.memoryMib * 1024 * 1024 + SHARED_MEMORY_EXTRA_BYTES,
     // What lies between its end and a heap that is moved counts as memory: up to 1 GiB, and 16 MiB to describe it.
     fixedAddresses: true,
+    fileBytes: Math.max(machine.disks?.boxBytes ?? 0, memoryFileBytes(machine)),
     descriptors: inherited.descriptors,
     user: null,
   };
+}
+
+/** The memory map begins with the kernel's text. On kernels that move their heap, a hole of up to 1 GiB is part of it. */
+function memoryFileBytes({ memoryMib }: Machine): number {
+  return memoryMib * 1024 * 1024 + MEMORY_MAP_EXTRA_BYTES;
 }
 
 function machineArguments({ kernel, memoryMib, cpus, loopsPerJiffy }: Machine): string[] {

@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -32,6 +33,8 @@
 #define PROCESSES 40
 #define BIG_BYTES (1L << 30)
 #define FILL_BYTES (96L << 20)
+#define LARGE_BYTES (512L << 20)
+#define OWN_DISK 4
 #define CHUNK_BYTES (1L << 20)
 
 static void tell(const char *name, int error)
@@ -74,6 +77,14 @@ static void try_image(const char *path)
 		close(image);
 	if (reader >= 0)
 		close(reader);
+}
+
+/* Whether a crash would leave something. By a call that a VMM may make. */
+static void try_dump(void)
+{
+	struct rlimit limit;
+	getrlimit(RLIMIT_CORE, &limit);
+	tell("dump", limit.rlim_max > 1 ? 0 : EFBIG);
 }
 
 static void try_connect(const char *name, const void *address, socklen_t length, int family)
@@ -217,6 +228,8 @@ int main(int argc, char **argv)
 	try_open("directory", "/etc", O_RDONLY | O_DIRECTORY);
 	try_open("disk", argv[2], O_RDWR);
 	try_image(argv[9]);
+	attempt("disk-grows", pwrite64(OWN_DISK, "x", 1, LARGE_BYTES));
+	try_dump();
 	try_sockets(argv[3], atoi(argv[4]), argv[5]);
 	try_processes(atoi(argv[6]));
 	try_descriptors();
