@@ -25,6 +25,7 @@ const fastChecks: readonly (readonly [name: string, command: readonly string[]])
   ['format and lint', [tool('biome'), 'check', '--error-on-warnings', '.']],
   ['who imports whom', script('rooms.ts')],
   ['types', [tool('tsc'), '-p', '.']],
+  ['the manual page is made from the usage texts', script('manual.ts', '--check')],
   ['docs/API.md is made from the docstrings', script('api-reference.ts', '--check')],
   ['guest tests and fuzzing', ['make', '-C', 'guest', 'check']],
 ];

@@ -34,7 +34,7 @@ wanted() {
     build) echo gcc:gcc libc6-dev:gcc make:make musl-tools:musl-gcc ;;
     test)  wanted start; wanted qemu; wanted release
            echo clang:clang libclang-rt-dev:clang erofs-utils:mkfs.erofs attr:getfattr umoci:umoci skopeo:skopeo python3:python3 tmux:tmux \
-             docker-registry:docker-registry procps:ps cpio:cpio openssl:openssl xz-utils:xz iproute2:ip util-linux:unshare curl:curl strace:strace libseccomp2:python3 ;;
+             docker-registry:docker-registry procps:ps cpio:cpio openssl:openssl xz-utils:xz iproute2:ip util-linux:unshare curl:curl mandoc:mandoc strace:strace libseccomp2:python3 ;;
     release) wanted build
            other=$([ "$(uname -m)" = x86_64 ] && echo aarch64 || echo x86-64)
            echo "gcc-$other-linux-gnu:$(echo "$other" | tr - _)-linux-gnu-gcc" ;;

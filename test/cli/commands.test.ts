@@ -15,6 +15,12 @@ describe('boxlite', () => {
     }
   });
 
+  it('tells with --version which one it is', async () => {
+    const { status, stdout } = await boxlite(['--version']);
+    assert.equal(status, 0);
+    assert.match(stdout, /^boxlite \d+\.\d+\.\d+\n$/);
+  });
+
   it('without a command tells the same, and ends with 2', async () => {
     const { status, stdout, stderr } = await boxlite([]);
     assert.equal(status, 2);

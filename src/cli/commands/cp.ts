@@ -9,7 +9,11 @@ Copies a file or a directory into a box that runs, or out of it: into the second
 otherwise. A directory that ends with "/." stands for what is in it. A path of the box starts at its root; one of
 the host that has a colon starts with "/" or "./".
 
-  -L, --follow-link       copy what a symbolic link names, and not the link`;
+  -L, --follow-link       copy what a symbolic link names, and not the link
+
+Examples:
+    boxlite cp ./data web:/srv
+    boxlite cp web:/etc/passwd ./passwd`;
 
 const options = { 'follow-link': { type: 'boolean', short: 'L' } } as const;
 

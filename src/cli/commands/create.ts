@@ -22,7 +22,10 @@ runs that and ends with it; without one it waits for "boxlite exec".
       --network MODE      enabled (default) or none
       --allow-net RULE    reach only this: a name, *.domain, address or block, each with :PORT if wanted; repeatable
   -p, --publish PORT      [IP:][HOST:]PORT[/udp]: let the host listen for a port of the box
-      --engine ENGINE     auto, kvm, hvf, uml or tcg`;
+      --engine ENGINE     auto, kvm, hvf, uml or tcg
+
+Examples:
+    boxlite create --name worker debian:12`;
 
 export async function create(args: readonly string[]): Promise<number> {
   const { values, rest } = parseCommandLine(args, boxOptions);

@@ -13,7 +13,11 @@ Runs a command in a box that runs, shows its output, and exits with its status.
   -e, --env NAME=VALUE    set a variable; NAME alone passes ours on
   -w, --workdir DIR       start in this directory
   -u, --user USER         name, uid, uid:gid or name:group
-      --timeout SECONDS   end the command after this long, with status 124`;
+      --timeout SECONDS   end the command after this long, with status 124
+
+Examples:
+    boxlite exec web -- ls /etc
+    boxlite exec -it web -- sh`;
 
 const options = {
   interactive: { type: 'boolean', short: 'i' },

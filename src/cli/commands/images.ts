@@ -5,14 +5,24 @@ import { ago, listFormat, size, table } from '../table.ts';
 
 export const imagesUsage = `boxlite images [-q] [--format table|json]
 
-Lists the images on this host. -q prints their names alone.`;
+Lists the images on this host. -q prints their names alone.
+
+Examples:
+    boxlite images`;
 
 export const imageUsage = `boxlite image ls [-q] [--format table|json]
 boxlite image inspect IMAGE...
 boxlite image import PATH [NAME]       an OCI layout folder, or an archive (OCI, docker save)
 boxlite image export IMAGE PATH        write an OCI archive
 boxlite image rm IMAGE...
-boxlite image prune [-a]               delete what no image needs; -a: also images no box uses`;
+boxlite image prune [-a]               delete what no image needs; -a: also images no box uses
+
+Examples:
+    boxlite image inspect debian:12
+    boxlite image export debian:12 debian.tar
+    boxlite image import debian.tar our/debian:12
+    boxlite image rm our/debian:12
+    boxlite image prune`;
 
 const listOptions = {
   quiet: { type: 'boolean', short: 'q' },

@@ -4,7 +4,10 @@ import { requireBox, withEach } from '../targets.ts';
 
 export const inspectUsage = `boxlite inspect BOX...
 
-Tells all that is known about boxes, as a JSON list.`;
+Tells all that is known about boxes, as a JSON list.
+
+Examples:
+    boxlite inspect web`;
 
 export async function inspect(args: readonly string[]): Promise<number> {
   const { rest } = parseCommandLine(args, {});

@@ -5,7 +5,11 @@ export const kernelUsage = `boxlite kernel ls [--format table|json]
 boxlite kernel build [--source TARBALL] [uml] [vm]
 
 Lists the guest kernels of this host, or builds our own minimal ones, which boot several times faster than
-the distribution's: "uml" for user-mode Linux, "vm" for QEMU. Without a name it builds what this host uses.`;
+the distribution's: "uml" for user-mode Linux, "vm" for QEMU. Without a name it builds what this host uses.
+
+Examples:
+    boxlite kernel ls
+    boxlite kernel build`;
 
 const options = { format: { type: 'string' }, source: { type: 'string' } } as const;
 

@@ -9,7 +9,11 @@ Shows what a box's main command has printed, or what its network refused.
 
   -f, --follow        go on until the box stops
   -t, --timestamps    say when
-      --network       what the network refused, and why`;
+      --network       what the network refused, and why
+
+Examples:
+    boxlite logs -f web
+    boxlite logs --network -t web`;
 
 const options = {
   follow: { type: 'boolean', short: 'f' },

@@ -10,7 +10,11 @@ Lists the boxes that run, the newest first.
 
   -a, --all             those that do not run, too
   -q, --quiet           ids alone
-      --filter FILTER   label=NAME=VALUE or status=STATUS`;
+      --filter FILTER   label=NAME=VALUE or status=STATUS
+
+Examples:
+    boxlite ls
+    boxlite ls -a -q --filter status=stopped`;
 
 const options = {
   all: { type: 'boolean', short: 'a' },

@@ -6,7 +6,10 @@ export const pullUsage = `boxlite pull [-q] IMAGE
 
 Brings an image here, or its newer version, ready to boot. Prints its digest.
 
-  -q, --quiet    show no progress`;
+  -q, --quiet    show no progress
+
+Examples:
+    boxlite pull debian:12`;
 
 export async function pull(args: readonly string[]): Promise<number> {
   const { values, rest } = parseCommandLine(args, { quiet: { type: 'boolean', short: 'q' } });

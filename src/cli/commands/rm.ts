@@ -6,7 +6,11 @@ export const rmUsage = `boxlite rm [-f] BOX...
 
 Removes boxes with everything they have.
 
-  -f, --force    also those that run`;
+  -f, --force    also those that run
+
+Examples:
+    boxlite rm worker
+    boxlite rm -f web`;
 
 export async function rm(args: readonly string[]): Promise<number> {
   const { values, rest } = parseCommandLine(args, { force: { type: 'boolean', short: 'f' } });

@@ -38,7 +38,14 @@ instead, and the box goes on until its command, or the image's own, ends.
       --engine ENGINE     auto, kvm, hvf, uml or tcg
       --rm                remove the box afterwards (default, except with -d)
 
-IMAGE "builtin:base" is a minimal system that needs no download.`;
+IMAGE "builtin:base" is a minimal system that needs no download.
+
+Examples:
+    boxlite run alpine -- echo hello
+    boxlite run -it python:3.12-slim -- python3
+    boxlite run -v ./src:/src:ro python:3.12-slim -- python3 /src/main.py
+    boxlite run --network none --memory 256 --timeout 60 alpine -- echo 'nobody can be reached'
+    boxlite run -d --name web -p 8080:80 my/server`;
 
 const options = {
   ...boxOptions,

@@ -6,7 +6,11 @@ export const startUsage = `boxlite start [--disk-size GIB] BOX...
 
 Boots boxes that were created or have been stopped. Those that run are left alone.
 
-      --disk-size GIB    make the disk this large first; it never gets smaller`;
+      --disk-size GIB    make the disk this large first; it never gets smaller
+
+Examples:
+    boxlite start worker
+    boxlite start --disk-size 20 worker`;
 
 const options = { 'disk-size': { type: 'string' } } as const;
 

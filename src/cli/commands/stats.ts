@@ -10,7 +10,10 @@ export const statsUsage = `boxlite stats [--no-stream] [--format table|json] [BO
 Shows what boxes take from the host, again and again: those named, or all that run. 100 % CPU is all of a
 box's processors.
 
-      --no-stream    show it once`;
+      --no-stream    show it once
+
+Examples:
+    boxlite stats --no-stream`;
 
 const options = { 'no-stream': { type: 'boolean' }, format: { type: 'string' } } as const;
 
