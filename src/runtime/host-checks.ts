@@ -50,15 +50,20 @@ export async function checkKvm(): Promise<void> {
   }
 }
 
+/** What lets VMMs be locked in. */
+export const JAIL_REMEDY =
+  'allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces ' +
+  'above 0; on Ubuntu also kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for bwrap)';
+
+/** Whether something failed because this host lets bubblewrap make no namespaces. */
+export function isForbiddenJail(reason: string): boolean {
+  return /bwrap: .*(namespace|uid map|Operation not permitted|Permission denied)/i.test(reason);
+}
+
 /** What to do about an engine that does not work, as far as that can be told from why. */
 export function remedyFor(engine: EngineName, reason: string): string | null {
-  if (/namespace|uid map|Operation not permitted/i.test(reason)) {
-    return (
-      'allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1; on Ubuntu also ' +
-      'kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for bwrap)'
-    );
-  }
-  if (/install|apt-get|There is no engine/.test(reason)) return null;
+  if (isForbiddenJail(reason)) return JAIL_REMEDY;
+  if (/install|apt-get|There is no engine|add the user/.test(reason)) return null;
   if (/KVM kernel module: Permission denied/.test(reason)) {
     return 'let a group have /dev/kvm (chgrp kvm /dev/kvm; chmod g+rw /dev/kvm): no VMM runs as root';
   }

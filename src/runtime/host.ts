@@ -103,10 +103,10 @@ export class Host {
     );
   }
 
-  /** What is found out about every engine, the preferred first; `retry` doubts earlier failures. */
+  /** What is found out about every engine, the preferred first; `retry` doubts what was found before. */
   async reports(options: { retry?: boolean; signal?: AbortSignal }): Promise<EngineReport[]> {
     const reports: EngineReport[] = [];
-    if (options.retry === true) await this.#verdicts.forgetFailures();
+    if (options.retry === true) await this.#verdicts.forget();
     for (const name of enginePreference) reports.push(await this.#report(name, options.signal));
     return reports;
   }

@@ -8,7 +8,12 @@ import { sandboxed } from '../jail/sandbox.ts';
 import { filterFor } from '../jail/seccomp/filters.ts';
 import type { LaunchPlan } from '../spec/parts.ts';
 import type { SecuritySettings } from '../spec/security-settings.ts';
-import { guestArchitecture, scratchDirectories } from './host-checks.ts';
+import {
+  guestArchitecture,
+  isForbiddenJail,
+  JAIL_REMEDY,
+  scratchDirectories,
+} from './host-checks.ts';
 import { startVm, type Vm, type VmOptions } from './vm.ts';
 
 /** Permissions of a file that others may read, or execute. */
@@ -42,7 +47,11 @@ export interface PreparedJail extends Disposable {
  */
 export async function startJailed(plan: LaunchPlan, options: JailOptions & VmOptions): Promise<Vm> {
   using jail = prepareJail(plan, options);
-  return await startVm(jail.plan, options);
+  return await startVm(jail.plan, options).catch((error: unknown) => {
+    if (!BoxliteError.is(error, 'Engine') || !isForbiddenJail(error.message)) throw error;
+    const message = `${error.message}\nWithout its jail no VMM is started: ${JAIL_REMEDY}`;
+    throw new BoxliteError('Engine', message, { cause: error });
+  });
 }
 
 /**

@@ -179,8 +179,8 @@ export class BoxliteRuntime implements AsyncDisposable {
   }
 
   /**
-   * What this host can run: every engine, whether it works, why not, and what to do about it. An engine that
-   * was found not to work is tried again only if `retry` is set, or the host has rebooted.
+   * What this host can run: every engine, whether it works, why not, and what to do about it. What was
+   * found is found out anew only if `retry` is set, or the host has rebooted.
    */
   engines(options: { retry?: boolean; signal?: AbortSignal } = {}): Promise<EngineReport[]> {
     return this.#host.reports(options);

@@ -37,12 +37,9 @@ export class Verdicts {
     await this.#save(known);
   }
 
-  /** Takes back every verdict that an engine does not work. */
-  async forgetFailures(): Promise<void> {
-    this.#known = null;
-    const known = await this.#load();
-    const good = [...known].filter(([, verdict]) => verdict.vmm !== null);
-    if (good.length < known.size) await this.#save(new Map(good));
+  /** Takes back every verdict. */
+  async forget(): Promise<void> {
+    await this.#save(new Map());
   }
 
   async #load(): Promise<Map<EngineName, Verdict>> {

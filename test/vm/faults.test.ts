@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import {
   accessSync,
   chmodSync,
@@ -15,7 +16,7 @@ import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { kernelFileName } from '../../src/engine/kernel/own.ts';
 import { qemuProgram } from '../../src/engine/vmm.ts';
-import type { EngineName } from '../../src/index.ts';
+import { BoxliteRuntime, type EngineName } from '../../src/index.ts';
 import { folders, forEachEngine, shell, TestRuntime, testedEngines } from './fixture.ts';
 import { eventuallyNone, inTime } from './polling.ts';
 import { descendants, isAlive, type ProcessEntry, processesWithFilesIn } from './processes.ts';
@@ -24,6 +25,9 @@ import { descendants, isAlive, type ProcessEntry, processesWithFilesIn } from '.
 const PROGRAM_MS = 120_000;
 /** A jail is made in the first of these. */
 const EARLY_MS = 30;
+/** Somewhat longer than the quicker of the engines boots, and how often a program is killed in that time. */
+const BOOT_MS = 150;
+const KILLS = 6;
 const arch = process.arch === 'arm64' ? 'arm64' : 'x64';
 /** Programs of the host that BoxLite uses. */
 const hostPrograms = [
@@ -268,6 +272,28 @@ forEachEngine((engine) => {
         assert.deepEqual(await owner.runtime.listInfo(), []);
         assert.deepEqual(readdirSync(join(homeDir, 'owners')), []);
       });
+    }
+  });
+});
+
+forEachEngine((engine) => {
+  it('a program that is killed at any moment of a boot leaves nothing', async () => {
+    await using owner = new TestRuntime(engine);
+    const { homeDir } = owner;
+    for (let round = 0; round < KILLS; round++) {
+      const delayMs = randomInt(BOOT_MS);
+      const { signal, stdout, stderr } = await program('owner', [engine, homeDir, `${delayMs}`]);
+      assert.equal(signal, 'SIGKILL', stderr);
+      const processes: ProcessEntry[] = JSON.parse(stdout);
+      // The next program ends what nobody has told to end, and what was not there yet is found by its files.
+      await using next = new BoxliteRuntime({ homeDir, engine });
+      assert.deepEqual(await next.listInfo(), []);
+      await eventuallyNone(`left after ${delayMs} ms`, () =>
+        [...processes.filter(isAlive), ...processesWithFilesIn(homeDir)]
+          .filter(({ pid }) => pid !== process.pid)
+          .map(({ name }) => name),
+      );
+      assert.deepEqual(readdirSync(join(homeDir, 'boxes')), []);
     }
   });
 });

@@ -1,9 +1,10 @@
 /**
  * A program that owns a box and ends in the way it is told to. Before it does, it prints the processes it has started.
- * Arguments: engine, home, and `boot` or `run` (killed then), `exit` or `idle` (ends without stopping the box).
+ * Arguments: engine, home, and `boot` or `run` (killed then), a number (killed so many ms after it began to boot), `exit` or
+ * `idle` (ends without stopping the box).
  */
 import { writeSync } from 'node:fs';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { BoxliteRuntime, type EngineName } from '../../../src/index.ts';
 import { descendants } from '../processes.ts';
 
@@ -16,6 +17,12 @@ function tell(): void {
   writeSync(1, JSON.stringify(descendants()));
 }
 
+if (Number.isInteger(Number(how))) {
+  box.start().catch(() => undefined);
+  await sleep(Number(how));
+  tell();
+  process.kill(process.pid, 'SIGKILL');
+}
 if (how === 'boot') {
   box.start().catch(() => undefined);
   while (!descendants().some(({ name }) => /^(linux|qemu)/.test(name))) await turn();
