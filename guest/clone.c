@@ -16,7 +16,8 @@ pid_t clone_fork(const struct clone_args *args)
     return (pid_t)syscall(SYS_clone3, args, sizeof *args);
 }
 
-/* The child has another stack, so that it cannot return to where the call came from: it goes on in `run`. */
+/* The child has another stack, so that it cannot return to where the call came from: it goes on in `run`. The result is
+ * the kernel's, and errno stays as it is. */
 static long clone_into(const struct clone_args *args, void (*run)(void *), void *argument)
 {
 #if defined(__x86_64__)
@@ -51,10 +52,47 @@ static long clone_into(const struct clone_args *args, void (*run)(void *), void 
 #endif
 }
 
-pid_t clone_vfork(uint64_t flags, int cgroup, void (*run)(void *), void *argument)
+long clone_call(long number, const long arguments[5])
+{
+    long result;
+#if defined(__x86_64__)
+    register long fourth __asm__("r10") = arguments[3];
+    register long fifth __asm__("r8") = arguments[4];
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(arguments[0]), "S"(arguments[1]), "d"(arguments[2]), "r"(fourth), "r"(fifth)
+                     : "rcx", "r11", "memory");
+#elif defined(__aarch64__)
+    register long called __asm__("x8") = number;
+    register long first __asm__("x0") = arguments[0];
+    register long second __asm__("x1") = arguments[1];
+    register long third __asm__("x2") = arguments[2];
+    register long fourth __asm__("x3") = arguments[3];
+    register long fifth __asm__("x4") = arguments[4];
+    __asm__ volatile("svc #0"
+                     : "+r"(first)
+                     : "r"(called), "r"(second), "r"(third), "r"(fourth), "r"(fifth)
+                     : "memory");
+    result = first;
+#endif
+    return result;
+}
+
+int clone_thread(void *thread_stack, size_t size, void (*run)(void *))
 {
     const struct clone_args args = {
-        .flags = flags | CLONE_VM | CLONE_VFORK,
+        .flags = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD,
+        .stack = (uintptr_t)thread_stack,
+        .stack_size = size,
+    };
+    return clone_into(&args, run, NULL) < 0 ? -1 : 0;
+}
+
+pid_t clone_vfork(uint64_t flags, int cgroup, volatile pid_t *pid, void (*run)(void *), void *argument)
+{
+    const struct clone_args args = {
+        .flags = flags | CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID,
+        .parent_tid = (uintptr_t)pid,
         .exit_signal = SIGCHLD,
         .stack = (uintptr_t)stack,
         .stack_size = sizeof stack,

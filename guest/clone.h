@@ -2,6 +2,7 @@
 #ifndef CLONE_H
 #define CLONE_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -26,8 +27,16 @@ pid_t clone_fork(const struct clone_args *args);
 
 /*
  * As vfork() does, which saves a UML guest a millisecond: the child shares the agent's memory, and the agent waits until it
- * has become a program or ended. It runs `run` on a stack of its own.
+ * has become a program or ended. It runs `run` on a stack of its own. `*pid` is set before it runs.
  */
-pid_t clone_vfork(uint64_t flags, int cgroup, void (*run)(void *), void *argument);
+pid_t clone_vfork(uint64_t flags, int cgroup, volatile pid_t *pid, void (*run)(void *), void *argument);
+
+/*
+ * A thread that the C library does not know of, with descriptors of its own. It must not return, nor call what may fail
+ * and set errno, which is the agent's. 0, or -1.
+ */
+int clone_thread(void *stack, size_t size, void (*run)(void *));
+/* A system call that leaves errno alone. What the kernel answers. */
+long clone_call(long number, const long arguments[5]);
 
 #endif

@@ -23,6 +23,7 @@
 #include "cgroup.h"
 #include "clone.h"
 #include "container_root.h"
+#include "rouse.h"
 
 /* From linux/capability.h: what Docker's containers have. */
 #define CAPABILITY(number) (1ULL << (number))
@@ -114,7 +115,7 @@ int container_start(const struct json *files, char *message, size_t size)
         result = wait_for_init(ends[0], message, size);
     close(ends[0]);
     cgroup_begin();
-    if (result == 0 && setns(container.init, CLONE_NEWPID) != 0) {
+    if (result == 0 && (rouse_prepare() != 0 || setns(container.init, CLONE_NEWPID) != 0)) {
         snprintf(message, size, "cannot use the container's processes: %s", strerror(errno));
         return -1;
     }

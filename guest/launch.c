@@ -21,6 +21,7 @@
 #include "container.h"
 #include "file_worker.h"
 #include "process.h"
+#include "rouse.h"
 #include "user.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -190,13 +191,19 @@ static pid_t spawn_apart(struct launch *launch, const struct cgroup *cgroup, int
     return pid;
 }
 
+static pid_t spawn_within(struct launch *launch, const struct cgroup *cgroup)
+{
+    pid_t pid = clone_vfork(CLONE_INTO_CGROUP, cgroup->directory, &rouse_awaited, run_child, launch);
+    rouse_awaited = 0;
+    return pid;
+}
+
 pid_t launch_spawn(struct launch *launch, const struct cgroup *cgroup, int *answer, struct launch_failure *failure)
 {
     *answer = -1;
     failure->code[0] = 0;
     told = failure;
-    pid_t pid = volumes_any() ? spawn_apart(launch, cgroup, answer)
-                              : clone_vfork(CLONE_INTO_CGROUP, cgroup->directory, run_child, launch);
+    pid_t pid = volumes_any() ? spawn_apart(launch, cgroup, answer) : spawn_within(launch, cgroup);
     if (pid < 0) {
         snprintf(failure->code, sizeof failure->code, "failed");
         snprintf(failure->message, sizeof failure->message, "cannot make a process: %s", strerror(errno));

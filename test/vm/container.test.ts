@@ -82,6 +82,15 @@ forEachEngine((engine) => {
       assert.match(stdout, /1\n\s*1 S\s*\n$/);
     });
 
+    it('has commands that get to their start although somebody stops all he sees', async () => {
+      await using _stopper = await box().run(['sh', '-c', 'while :; do kill -STOP -1; done']);
+      const runOne = async () => {
+        await using _ = await inTime('a command to start', box().run(['true']));
+      };
+      for (let i = 0; i < 10; i++) await Promise.all(Array.from({ length: 16 }, runOne));
+      await inTime('an answer of the agent', box().fs.stat('/'));
+    });
+
     it("has Docker's capabilities for root, and none for others", async () => {
       const root = await statusOf(box(), 'root');
       for (const set of ['CapPrm', 'CapEff', 'CapBnd'])
@@ -261,10 +270,18 @@ forEachEngine((engine) => {
       await using box = await owner.makeBox({ memoryMib: 64 });
       const alone = await inTime('tail', (await box.run(['tail', '/dev/zero'])).wait(), 120_000);
       assert.deepEqual([alone.signal, alone.outOfMemory], ['SIGKILL', true]);
-      const script = new BoxCommand('sh').args(['-c', 'tail /dev/zero; exit $?']);
-      const within = await inTime('tail', (await box.run(script)).wait(), 120_000);
-      assert.deepEqual([within.exitCode, within.outOfMemory], [137, true]);
-      // Not all who are killed lacked memory.
+      // Whose command lost somebody says so however it ends, and nobody else does.
+      await using beside = await box.run(['cat']);
+      for (const [script, exitCode] of [
+        ['tail /dev/zero; exit $?', 137],
+        ['tail /dev/zero; exit 3', 3],
+        ['(tail /dev/zero; true) & wait', 0],
+      ] as const) {
+        const run = await box.run(['sh', '-c', script]);
+        const within = await inTime('tail', run.wait(), 120_000);
+        assert.deepEqual([within.exitCode, within.outOfMemory], [exitCode, true], script);
+      }
+      assert.equal((await beside.wait()).outOfMemory, false);
       assert.equal((await shell(box, 'kill -9 $$')).outOfMemory, false);
       assert.equal((await shell(box, 'cat /proc/1/comm')).stdout, 'init\n');
     });
