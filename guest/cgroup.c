@@ -47,9 +47,10 @@ static int write_file(int directory, const char *name, const char *text)
 /* A kernel without one of these controllers does without it. */
 static void control_inside(int directory)
 {
-    if (write_file(directory, "cgroup.subtree_control", "+cpu +pids") == 0)
+    if (write_file(directory, "cgroup.subtree_control", "+cpu +memory +pids") == 0)
         return;
     write_file(directory, "cgroup.subtree_control", "+cpu");
+    write_file(directory, "cgroup.subtree_control", "+memory");
     write_file(directory, "cgroup.subtree_control", "+pids");
 }
 
@@ -85,14 +86,26 @@ void cgroup_begin(void)
     control_inside(container);
 }
 
-static int is_empty(const struct cgroup *cgroup)
+/* A number in a file of lines of "name number"; `missing` if there is none. */
+static long read_number(int fd, const char *name, long missing)
 {
-    char text[128];
-    ssize_t length = pread(cgroup->events, text, sizeof text - 1, 0);
-    if (length <= 0)
-        return 0;
-    text[length] = 0;
-    return strstr(text, "populated 0") != NULL;
+    char text[256] = "\n";
+    char wanted[32];
+    ssize_t length = pread(fd, text + 1, sizeof text - 2, 0);
+    text[length > 0 ? length + 1 : 0] = 0;
+    snprintf(wanted, sizeof wanted, "\n%s ", name);
+    const char *at = strstr(text, wanted);
+    return at != NULL ? strtol(at + strlen(wanted), NULL, 10) : missing;
+}
+
+static long memory_kills(const struct cgroup *cgroup)
+{
+    return read_number(cgroup->memory, "oom_kill", 0);
+}
+
+static int open_file(const struct cgroup *cgroup, const char *name)
+{
+    return openat(cgroup->directory, name, O_RDONLY | O_CLOEXEC);
 }
 
 static struct cgroup *make(void)
@@ -104,10 +117,10 @@ static struct cgroup *make(void)
     snprintf(name, sizeof name, "%u", made);
     cgroup->directory =
         mkdirat(container, name, 0755) == 0 ? openat(container, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    cgroup->events =
-        cgroup->directory >= 0 ? openat(cgroup->directory, "cgroup.events", O_RDONLY | O_CLOEXEC) : -1;
+    cgroup->events = cgroup->directory >= 0 ? open_file(cgroup, "cgroup.events") : -1;
     if (cgroup->events >= 0) {
         made++;
+        cgroup->memory = open_file(cgroup, "memory.events");
         write_file(cgroup->directory, "pids.max", command_limit);
         return cgroup;
     }
@@ -125,8 +138,10 @@ struct cgroup *cgroup_take(void)
         idle = cgroup->next;
         if (idle == NULL)
             idle_end = &idle;
-        if (is_empty(cgroup))
+        if (read_number(cgroup->events, "populated", 1) == 0) {
+            cgroup->memory_kills = memory_kills(cgroup);
             return cgroup;
+        }
         cgroup_give_back(cgroup);
     }
     return make();
@@ -137,6 +152,11 @@ void cgroup_give_back(struct cgroup *cgroup)
     cgroup->next = NULL;
     *idle_end = cgroup;
     idle_end = &cgroup->next;
+}
+
+int cgroup_lost_for_memory(const struct cgroup *cgroup)
+{
+    return memory_kills(cgroup) > cgroup->memory_kills;
 }
 
 /* One after the other, as the kernel lists them; for a signal that asks it is no matter who appears meanwhile. */

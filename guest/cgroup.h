@@ -9,6 +9,10 @@ struct cgroup {
     /* What clone3() takes. */
     int directory;
     int events;
+    /* -1 without that controller. */
+    int memory;
+    /* Processes the kernel had killed in it when it was taken. */
+    long memory_kills;
     struct cgroup *next;
 };
 
@@ -24,6 +28,9 @@ void cgroup_begin(void);
 struct cgroup *cgroup_take(void);
 /* The command is over. What still runs in the group keeps it from being taken. */
 void cgroup_give_back(struct cgroup *cgroup);
+
+/* Whether the kernel has killed a process of the group, since it was taken, because memory had run out. */
+int cgroup_lost_for_memory(const struct cgroup *cgroup);
 
 /* Signals every process of the group, wherever it has gone in the tree of processes. None escapes a SIGKILL. */
 void cgroup_signal(const struct cgroup *cgroup, int signal);

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "launch.h"
-#include "oom.h"
 
 static struct exec *execs;
 
@@ -50,34 +49,19 @@ void exec_free_if_over(struct exec *exec)
 
 /* --- Messages ---------------------------------------------------------------------------------------------------- */
 
-/* Also for a shell, which says so of what it ran. */
-static int ran_out_of_memory(const struct exec *exec)
-{
-    int status = exec->status;
-    int was_killed = WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 128 + SIGKILL;
-    return was_killed && !exec->killed && oom_killed(exec->pid);
-}
-
 static void send_exit(struct exec *exec)
 {
     int signaled = WIFSIGNALED(exec->status);
     uint8_t flags = exec_is_over(exec) ? FLAG_FINAL : 0;
     wire_send_json(&agent.wire, FRAME_CONTROL, exec->main.id, flags, "{\"exit\":{\"%s\":%d},\"oom\":%s}",
                    signaled ? "signal" : "code", signaled ? WTERMSIG(exec->status) : WEXITSTATUS(exec->status),
-                   ran_out_of_memory(exec) ? "true" : "false");
-}
-
-/* The command and all it has started, also what has left its session or outlived its parents. */
-static void signal_all(struct exec *exec, int signal)
-{
-    exec->killed |= signal == SIGKILL;
-    cgroup_signal(exec->cgroup, signal);
+                   cgroup_lost_for_memory(exec->cgroup) ? "true" : "false");
 }
 
 /* Anything but SIGKILL asks nicely. */
 static void end_tree(struct exec *exec, int signal)
 {
-    signal_all(exec, signal);
+    cgroup_signal(exec->cgroup, signal);
     exec->kill_follows = signal != SIGKILL;
     if (exec_is_over(exec)) {
         wire_send_json(&agent.wire, FRAME_CONTROL, exec->main.id, FLAG_FINAL, "{}");
@@ -91,10 +75,8 @@ static void message_arrived(struct stream *stream, const struct json *message)
     int64_t signal = json_number(message, "signal", 0);
     int64_t tree = json_number(message, "signalTree", 0);
     const struct json *size = json_get(message, "resize");
-    if (signal > 0 && signal <= SIGRTMAX && !exec->reaped) {
-        exec->killed |= signal == SIGKILL;
+    if (signal > 0 && signal <= SIGRTMAX && !exec->reaped)
         kill(exec->pid, (int)signal);
-    }
     if (size != NULL && exec->tty && exec->out.fd >= 0)
         ends_resize(exec->out.fd, size);
     if (tree > 0 && tree <= SIGRTMAX)
@@ -113,7 +95,7 @@ static void given_up(struct stream *stream)
     }
     stream->id = 0;
     input_close(exec);
-    signal_all(exec, SIGKILL);
+    cgroup_signal(exec->cgroup, SIGKILL);
     exec->kill_follows = 0;
     if (exec->out.fd >= 0)
         output_close(&exec->out);

@@ -25,8 +25,6 @@ struct exec {
     /* The host has asked the tree to end and will kill what does not: until then the stream stays open. */
     int kill_follows;
     struct cgroup *cgroup;
-    /* The host has had it killed. */
-    int killed;
     int tty;
     int large_pipe;
     /* Input the process has not taken. */
