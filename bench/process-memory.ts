@@ -12,6 +12,7 @@
  * which the host can drop.
  */
 import { readdir, readFile, stat, statfs } from 'node:fs/promises';
+import { processTable } from '../src/process/process-table.ts';
 
 /** From Linux's magic.h. */
 const TMPFS_MAGIC = 0x01021994;
@@ -32,7 +33,7 @@ export function totalBytes({ mapped, tmpfs, pageTables }: TreeMemory): number {
 
 /** The memory of a process and of all its descendants. */
 export async function treeMemory(root: number): Promise<TreeMemory> {
-  const pids = await descendants(root);
+  const pids = (await processTable.tree(root)).map(({ pid }) => pid);
   const files = new Map<string, number>();
   for (const pid of pids) await collectTmpfsFiles(pid, files);
   let mapped = 0;
@@ -54,20 +55,6 @@ export async function processMemory(pid: number) {
 
 export async function parentOf(pid: number): Promise<number> {
   return Number(/^PPid:\s+(\d+)$/m.exec(await readFile(`/proc/${pid}/status`, 'latin1'))?.[1]);
-}
-
-async function descendants(root: number): Promise<number[]> {
-  const children = new Map<number, number[]>();
-  for (const name of await readdir('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    // A process may end while the list is read.
-    const text = await readFile(`/proc/${name}/stat`, 'latin1').catch(() => '');
-    const parent = Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[1]);
-    children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
-  }
-  const found = [root];
-  for (const pid of found) found.push(...(children.get(pid) ?? []));
-  return found;
 }
 
 /** Adds what a process has open on a tmpfs, by device and inode, with the bytes allocated to it. */
