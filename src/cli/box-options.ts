@@ -1,10 +1,13 @@
 /** Options that describe a box, as `run` and `create` have them. */
 import { environmentVariable } from '../base/env.ts';
-import type { BoxliteRuntime, BoxOptions } from '../index.ts';
+import type { BoxliteRuntime, BoxOptions, ImageConfig } from '../index.ts';
 import { environmentPairs, UsageError, wholeNumber } from './arguments.ts';
 import { portFlag } from './port-flag.ts';
 import { shown } from './progress.ts';
 import { volumeFlag } from './volume-flag.ts';
+
+/** As the library has it. */
+const DEFAULT_IMAGE = 'alpine:latest';
 
 export const boxOptions = {
   env: { type: 'string', short: 'e', multiple: true },
@@ -89,8 +92,8 @@ export async function commandOfImage(
   runtime: BoxliteRuntime,
   values: BoxValues,
   image: string,
-): Promise<BoxOptions> {
-  if (values.rootfs !== undefined || image === 'builtin:base') return {};
+): Promise<Pick<ImageConfig, 'entrypoint' | 'cmd'>> {
+  if (values.rootfs !== undefined || image === 'builtin:base') return { entrypoint: [], cmd: [] };
   if ((await runtime.images.get(image)) === null) {
     await shown(false, (onProgress) => runtime.images.pull(image, { onProgress }));
   }
@@ -98,16 +101,19 @@ export async function commandOfImage(
   return { entrypoint, cmd };
 }
 
-/** An image, unless a directory takes its place, and the command behind it, with or without `--`. */
+/**
+ * An image, unless a directory takes its place, and the command behind it, with or without `--`. A command alone, behind
+ * `--`, is for the image that boxes have by default.
+ */
 export function imageAndCommand(
   rest: readonly string[],
   { rootfs }: BoxValues,
   command: string,
 ): [image: string, command: readonly string[]] {
   const [first, ...others] = rest;
-  const image = rootfs === undefined ? first : '';
-  if (image === undefined || image === '--') throw new UsageError(`${command}: name an image`);
-  return [image, withoutDashes(rootfs === undefined ? others : rest)];
+  if (rootfs !== undefined) return ['', withoutDashes(rest)];
+  if (first === undefined) throw new UsageError(`${command}: name an image`);
+  return first === '--' ? [DEFAULT_IMAGE, others] : [first, withoutDashes(others)];
 }
 
 /** A command without the `--` that may come before it. */

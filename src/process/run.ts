@@ -93,8 +93,20 @@ function startError(error: Error, command: string, cwd: string | undefined): Box
       ? `its working directory "${cwd}" does not exist`
       : command.includes('/')
         ? 'there is no such file'
-        : 'it is not installed, or not in PATH';
+        : missing(command);
   return new BoxliteError('Config', `Cannot run "${command}": ${why}`, { cause: error });
+}
+
+/** Where Debian has the programs that are called by their names alone. */
+const debianPackages: Readonly<Record<string, string>> = {
+  ...{ mke2fs: 'e2fsprogs', e2fsck: 'e2fsprogs', resize2fs: 'e2fsprogs' },
+  ...{ tar: 'tar', ldd: 'libc-bin', 'dpkg-deb': 'dpkg', xz: 'xz-utils', make: 'make' },
+};
+
+function missing(command: string): string {
+  const name = debianPackages[command];
+  const remedy = name === undefined ? '' : `: install it (Debian: apt-get install ${name})`;
+  return `it is not installed, or not in PATH${remedy}`;
 }
 
 /** Politely, then for good. Returns how to stop watching. */

@@ -52,6 +52,23 @@ describe('boxlite image', () => {
     assert.equal(await cli.say('run', 'local/app:2', '--', 'cat', '/etc/upper'), 'upper');
   });
 
+  it("runs the image's own command if none is named", async () => {
+    await using cli = new CommandLine();
+    await registry.push(
+      'own',
+      '1',
+      busyboxImage('/', { Entrypoint: ['echo', 'own'], Cmd: ['words'] }),
+    );
+    const own = `${registry.host}/own:1`;
+    assert.equal(await cli.say('run', own), 'own words');
+    assert.equal(await cli.say('run', own, '--', 'echo', 'named'), 'named');
+    const none = await cli.run(['run', 'builtin:base']);
+    assert.equal(none.status, 2);
+    assert.match(none.stderr, /run: name a command/);
+    const nothing = await cli.run(['run']);
+    assert.match(nothing.stderr, /run: name an image/);
+  });
+
   it('says what pruning has freed, and spares what boxes use', async () => {
     await using cli = new CommandLine();
     await cli.say('pull', '-q', reference);

@@ -11,10 +11,10 @@ import {
   namedCommand,
 } from '../box-options.ts';
 
-export const runUsage = `boxlite run [OPTIONS] [IMAGE] [--] COMMAND [ARGUMENT...]
+export const runUsage = `boxlite run [OPTIONS] [IMAGE] [--] [COMMAND [ARGUMENT...]]
 
-Boots a box, runs a command in it, shows its output, and exits with its status. With -d it prints the box's id
-instead, and the box goes on until its command, or the image's own, ends.
+Boots a box, runs a command in it, or else the image's own, shows its output, and exits with its status. With -d
+it prints the box's id instead, and the box goes on until the command ends.
 
   -d, --detach            leave the box running; it is kept when it stops
   -i, --interactive       pass standard input on
@@ -38,11 +38,11 @@ instead, and the box goes on until its command, or the image's own, ends.
       --engine ENGINE     auto, kvm, hvf, uml or tcg
       --rm                remove the box afterwards (default, except with -d)
 
-IMAGE "builtin:base" is a minimal system that needs no download.
+IMAGE "builtin:base" is a minimal system that needs no download. "boxlite run -- COMMAND" takes alpine:latest.
 
 Examples:
     boxlite run alpine -- echo hello
-    boxlite run -it python:3.12-slim -- python3
+    boxlite run -it python:3.12-slim
     boxlite run -v ./src:/src:ro python:3.12-slim -- python3 /src/main.py
     boxlite run --network none --memory 256 --timeout 60 alpine -- echo 'nobody can be reached'
     boxlite run -d --name web -p 8080:80 my/server`;
@@ -65,11 +65,25 @@ export async function run(args: readonly string[]): Promise<number> {
     }
     return await runDetached(runtime, values, image, command);
   }
-  const words = values.entrypoint === undefined ? command : [values.entrypoint, ...command];
-  if (words.length === 0) throw new UsageError('run: name a command');
+  const words = await commandWords(runtime, values, image, command);
   const asked = boxCommand(words, values);
   await using box = await runtime.create(machineOptions(values, image), values.name);
   return await runInBox(box, asked, values);
+}
+
+/** The command as it was named; without one, what the image says is to be run in it. */
+async function commandWords(
+  runtime: BoxliteRuntime,
+  values: BoxValues,
+  image: string,
+  command: readonly string[],
+): Promise<readonly string[]> {
+  const named = values.entrypoint === undefined ? command : [values.entrypoint, ...command];
+  if (named.length > 0) return named;
+  const { entrypoint, cmd } = await commandOfImage(runtime, values, image);
+  const words = [...entrypoint, ...cmd];
+  if (words.length > 0) return words;
+  throw new UsageError('run: name a command, as there is no image that has one');
 }
 
 async function runDetached(
