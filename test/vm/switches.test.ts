@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { type EngineName, SecurityOptions, SecurityOptionsBuilder } from '../../src/index.ts';
 import { hostUserFor } from '../../src/jail/host-user.ts';
 import { forEachEngine, shell, TestRuntime } from './fixture.ts';
-import { descendants } from './processes.ts';
+import { descendants, readProcess } from './processes.ts';
 
 const MIB = 1024 * 1024;
 const MEMORY_MIB = 128;
@@ -109,11 +109,10 @@ forEachEngine((engine: EngineName) => {
       const options = { memoryMib: MEMORY_MIB, cpus: 1, diskSizeGb: 4 };
       await using box = await owner.makeBox({ ...options, advanced: { security } });
       assert.equal((await shell(box, 'echo runs')).stdout, 'runs\n');
-      const { pid } = box.info();
-      const all = descendants(pid ?? 0);
+      const pid = box.info().pid ?? 0;
       // Without a root of its own UML is executed by a descriptor, whose number is its name then.
-      const vmm = all.find(({ name }) => name !== 'bwrap');
-      const facts = factsOf(vmm?.pid ?? pid ?? 0);
+      const inside = descendants(pid).find(({ name }) => name !== 'bwrap');
+      const facts = factsOf(readProcess(pid)?.name === 'bwrap' ? (inside?.pid ?? 0) : pid);
       if (!asRoot) return facts;
       // Each box has a user of its own; which one is not what this is about.
       const { uid, gid } = hostUserFor(box.id.asStr().toLowerCase(), SecurityOptions.enabled());
