@@ -114,10 +114,12 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
       timeoutMs,
       signal,
       onSpawned: async (pid) => {
-        await Promise.all([input.onSpawned?.(pid), group.hold(pid)]);
+        group.hold(pid);
+        await input.onSpawned?.(pid);
       },
     }),
   );
+  await group.held;
   const agentMs = clock();
 
   // The agent has spoken: it mounts the disks, and from then on commands can run.

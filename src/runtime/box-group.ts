@@ -9,7 +9,7 @@ export class BoxGroup implements AsyncDisposable {
   readonly #host: Host;
   readonly #box: string;
   readonly #spec: BoxSpec;
-  #group: ControlGroup | null = null;
+  #holding: Promise<ControlGroup | null> = Promise.resolve(null);
 
   /** For the box of that id, as its spec says. */
   constructor(host: Host, box: string, spec: BoxSpec) {
@@ -18,30 +18,42 @@ export class BoxGroup implements AsyncDisposable {
     this.#spec = spec;
   }
 
+  /** Begins to hold a VMM that has just been started, while it boots. */
+  hold(pid: number): void {
+    this.#holding = this.#hold(pid);
+    // Whoever wants to know asks below.
+    this.#holding.catch(() => undefined);
+  }
+
   /**
-   * Holds a VMM that has just been started. Until its guest is told to boot, nobody's code runs in it.
+   * Resolves when it is held: until its guest is told to mount its disks, nobody's code runs in it.
    * @throws BoxliteError `Config` if a limit was asked for that nothing else can set.
    */
-  async hold(pid: number): Promise<void> {
+  get held(): Promise<unknown> {
+    return this.#holding;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const group = await this.#holding.catch(() => null);
+    await group?.[Symbol.asyncDispose]();
+  }
+
+  async #hold(pid: number): Promise<ControlGroup | null> {
     const { security } = this.#spec;
     const settings = groupSettings(this.#spec, security);
-    if (settings.length === 0) return;
+    if (settings.length === 0) return null;
     const place = this.#host.groupPlace;
     const missing = needsGroup(security, process.getuid?.() === 0);
     if (missing && !('folder' in place && place.controllers.has('pids'))) {
       throw ungrouped('reason' in place ? place.reason : 'it does not count processes');
     }
-    if ('reason' in place) return;
+    if ('reason' in place) return null;
     try {
-      this.#group = await ControlGroup.around(pid, { place, box: this.#box, settings });
+      return await ControlGroup.around(pid, { place, box: this.#box, settings });
     } catch (error) {
       if (missing) throw ungrouped(messageOf(error));
+      return null;
     }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#group?.[Symbol.asyncDispose]();
-    this.#group = null;
   }
 }
 
