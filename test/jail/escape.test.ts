@@ -99,6 +99,15 @@ const stoppedBy: Readonly<Record<string, readonly (Switch | 'user')[]>> = {
   // What an ordinary user may do of this is up to the host.
   perf: ['seccomp', ...(hostSetting('perf_event_paranoid') > 1 ? (['user'] as const) : [])],
   reboot: ['seccomp', 'user'],
+  'new-mount': ['seccomp', 'user'],
+  'kernel-log': ['seccomp', ...(hostSetting('dmesg_restrict') > 0 ? (['user'] as const) : [])],
+  priority: ['seccomp', 'user'],
+  'host-name': ['seccomp', 'user'],
+  'become-root': ['seccomp', 'user'],
+  sysrq: ['user'],
+  'read-memory': ['pid', 'seccomp', 'user'],
+  'take-descriptor': ['pid', 'seccomp', 'user'],
+  'image-mode': ['seccomp', 'user'],
   mount: ['seccomp', 'user'],
   unshare: ['seccomp'],
 };

@@ -24,7 +24,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -75,6 +77,11 @@ static void try_image(const char *path)
 	attempt("image", image);
 	if (image >= 0)
 		close(image);
+	struct stat mode;
+	int own = open(path, O_RDONLY);
+	fstat(own, &mode);
+	attempt("image-mode", syscall(SYS_fchmod, own, mode.st_mode & 07777));
+	close(own);
 	if (reader >= 0)
 		close(reader);
 }
@@ -118,6 +125,14 @@ static void try_processes(pid_t victim)
 	snprintf(path, sizeof(path), "/proc/%d/status", victim);
 	try_open("see-process", path, O_RDONLY);
 	attempt("signal", kill(victim, 0));
+	/* Its memory and its descriptors, by other ways than tracing it. */
+	char byte;
+	struct iovec here = { &byte, 1 };
+	struct iovec there = { (void *)0x1000, 1 };
+	long read_ = syscall(SYS_process_vm_readv, victim, &here, 1L, &there, 1L, 0L);
+	tell("read-memory", read_ < 0 && errno != EFAULT ? errno : 0);
+	int handle = (int)syscall(SYS_pidfd_open, victim, 0);
+	attempt("take-descriptor", handle < 0 ? -1 : syscall(SYS_pidfd_getfd, handle, 0, 0));
 	long traced = ptrace(PTRACE_SEIZE, victim, 0, 0);
 	attempt("trace", traced);
 	/* A tracer that ends lets go. */
@@ -139,6 +154,18 @@ static void try_kernel(void)
 	try_privilege("io-uring", syscall(SYS_io_uring_setup, 0, space));
 	try_privilege("userfaultfd", syscall(SYS_userfaultfd, -1));
 	try_privilege("perf", syscall(SYS_perf_event_open, space, -1, -1, -1, 0));
+	int tree = (int)syscall(SYS_fsopen, "tmpfs", 0);
+	try_privilege("new-mount", tree);
+	if (tree >= 0)
+		close(tree);
+	try_privilege("kernel-log", syscall(SYS_syslog, 3, space, sizeof(space)));
+	try_privilege("priority", syscall(SYS_setpriority, PRIO_PROCESS, 0, -1));
+	struct utsname host;
+	uname(&host);
+	/* As it is, so that it changes nothing for others. */
+	try_privilege("host-name", syscall(SYS_sethostname, host.nodename, strlen(host.nodename)));
+	tell("become-root", syscall(SYS_setuid, 0) < 0 ? errno : 0);
+	try_open("sysrq", "/proc/sysrq-trigger", O_WRONLY);
 	try_privilege("reboot", syscall(SYS_reboot, 0, 0, 0, NULL));
 	/* In this order: the second needs the first, so that it changes nothing for others. */
 	int apart = unshare(CLONE_NEWNS);
