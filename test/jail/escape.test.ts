@@ -104,7 +104,7 @@ const stoppedBy: Readonly<Record<string, readonly (Switch | 'user')[]>> = {
   priority: ['seccomp', 'user'],
   'host-name': ['seccomp', 'user'],
   'become-root': ['seccomp', 'user'],
-  sysrq: ['user'],
+  ...(existsSync('/proc/sysrq-trigger') ? { sysrq: ['user'] as const } : {}),
   'read-memory': ['pid', 'seccomp', 'user'],
   'take-descriptor': ['pid', 'seccomp', 'user'],
   'image-mode': ['seccomp', 'user'],
