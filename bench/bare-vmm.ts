@@ -46,7 +46,7 @@ async function bareInitramfs(scratch: string): Promise<Uint8Array> {
 }
 
 /** The same invocation with the host's paths in place of the jail's. */
-function unjailed(plan: LaunchPlan): LaunchPlan {
+export function unjailed(plan: LaunchPlan): LaunchPlan {
   const outside = (text: string) =>
     plan.files.reduce((path, file) => path.replaceAll(file.inside, file.hostPath), text);
   const env = Object.fromEntries(

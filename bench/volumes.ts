@@ -1,80 +1,153 @@
-/** A shared directory, from the guest: large files, many attributes, and a tar of small files unpacked into it. */
+/**
+ * A shared directory, from the guest: large files, many attributes, and a tar of small files unpacked into it. Under `tcg` the
+ * baseline is QEMU's own 9p share of the same directory with the same kernel, measured in turns.
+ */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { LiteBox } from '../src/index.ts';
-import { atLeast, type Figure, figure, type Measurement } from './figure.ts';
-import type { Subject } from './subject.ts';
+import { BoxliteRuntime, type LiteBox } from '../src/index.ts';
+import { atLeast, type Figure, figure, type Unit } from './figure.ts';
+import { NinePGuest } from './nine-p.ts';
+import { ninePKernel } from './nine-p-kernel.ts';
+import { median } from './stats.ts';
+import { MACHINE, type Subject } from './subject.ts';
 
-const LARGE_MIB = 256;
+const MIB = 1024 * 1024;
+const LARGE_BYTES = 256 * MIB;
 const STAT_FILES = 5000;
 const TAR_FILES = 2000;
 const ROUNDS = 2;
-/** The attributes that the kernel was told are old after a second. */
-const COLD = 'sleep 1.1';
+
+/** What is done, and measured; each round has files of its own, or ones that have changed, so that no guest knows them. */
+interface Task {
+  readonly name: string;
+  readonly unit: Unit;
+  /** Of one round, in the unit. */
+  readonly amount: number;
+  /** What user-mode Linux has to reach. */
+  readonly atLeast: number;
+  readonly script: (round: string) => string;
+}
+
+const tasks: readonly Task[] = [
+  {
+    name: 'read 256 MiB',
+    unit: 'MB/s',
+    amount: LARGE_BYTES / 1e6,
+    atLeast: 60,
+    script: () => 'dd if=/share/large of=/dev/null bs=1M 2>/dev/null',
+  },
+  {
+    name: 'write 256 MiB',
+    unit: 'MB/s',
+    amount: LARGE_BYTES / 1e6,
+    atLeast: 60,
+    script: () => 'dd if=/dev/zero of=/share/written bs=1M count=256 2>/dev/null',
+  },
+  {
+    name: `stat of ${STAT_FILES} files`,
+    unit: 'files/s',
+    amount: STAT_FILES,
+    atLeast: 1000,
+    script: (round) => `ls -l /share/many${round} > /dev/null`,
+  },
+  {
+    name: `unpack ${TAR_FILES} files`,
+    unit: 'files/s',
+    amount: TAR_FILES,
+    atLeast: 300,
+    script: (round) =>
+      `mkdir /share/unpacked${round} && cd /share/unpacked${round} && tar xf /tmp/tree.tar`,
+  },
+];
+
+/** Runs a script in a guest that has the directory at `/share`. @throws if it fails */
+type Run = (script: string) => Promise<void>;
 
 export async function sharedDirectory(subject: Subject): Promise<Figure[]> {
-  const hostPath = join(subject.scratch, 'share');
-  prepare(hostPath, join(subject.scratch, 'tree'));
-  await using box = await subject.box({ volumes: [{ hostPath, guestPath: '/share' }] });
-  await box.start();
-  const uml = subject.engine === 'uml';
-  const rows: [name: string, unit: Measurement['unit'], amount: number, limit: number, of: Task][] =
-    [
-      [`volume: read ${LARGE_MIB} MiB`, 'MB/s', LARGE_MIB, 60, readLarge],
-      [`volume: write ${LARGE_MIB} MiB`, 'MB/s', LARGE_MIB, 60, writeLarge],
-      [`volume: stat of ${STAT_FILES} files`, 'files/s', STAT_FILES, 1000, statMany],
-      [`volume: unpack ${TAR_FILES} files`, 'files/s', TAR_FILES, 300, unpack],
-    ];
+  const share = join(subject.scratch, 'share');
+  prepare(share, join(subject.scratch, 'tree'));
   const figures: Figure[] = [];
-  for (const [name, unit, amount, limit, task] of rows) {
-    const samples: number[] = [];
-    for (let round = 0; round < ROUNDS; round++) {
-      samples.push(amount / (await seconds(box, task)));
+  {
+    await using box = await subject.box({ volumes: [{ hostPath: share, guestPath: '/share' }] });
+    const [samples = []] = await inTurns(share, [inBox(box)], 'a');
+    for (const [i, task] of tasks.entries()) {
+      const target = subject.engine === 'uml' ? { target: atLeast(task.atLeast) } : {};
+      const { unit } = task;
+      const measurement = { name: `volume: ${task.name}`, unit, samples: samples[i] ?? [] };
+      figures.push(figure(subject.engine, { ...measurement, ...target }));
     }
-    const target = uml ? { target: atLeast(limit) } : {};
-    figures.push(figure(subject.engine, { name, unit, samples, ...target }));
   }
-  return figures;
+  return subject.engine === 'tcg' ? [...figures, ...(await againstNineP(subject, share))] : figures;
 }
 
-/** What is done before, and what is measured. */
-interface Task {
-  readonly before: string;
-  readonly script: string;
+async function againstNineP(subject: Subject, share: string): Promise<Figure[]> {
+  const kernel = await ninePKernel();
+  await using runtime = runtimeIn(kernel.cache);
+  await using box = await runtime.create({
+    ...{ rootfs: 'builtin:base', ...MACHINE },
+    volumes: [{ hostPath: share, guestPath: '/share' }],
+  });
+  await using guest = await NinePGuest.start(subject, kernel, share);
+  const both = await inTurns(share, [inBox(box), (script) => guest.run(script)], 'b');
+  const [samples = [], baselines = []] = both;
+  return tasks.map(({ name, unit }, i) =>
+    figure(subject.engine, {
+      name: `volume: ${name}, Debian's kernel`,
+      unit,
+      samples: samples[i] ?? [],
+      baseline: { name: '9p', value: median(baselines[i] ?? []) },
+      target: atLeast(1, 'ratio'),
+    }),
+  );
 }
 
-const readLarge = {
-  before: 'echo 3 > /proc/sys/vm/drop_caches 2>/dev/null; true',
-  script: 'dd if=/share/large of=/dev/null bs=1M 2>/dev/null',
-};
-const writeLarge = {
-  before: 'rm -f /share/written',
-  script: `dd if=/dev/zero of=/share/written bs=1M count=${LARGE_MIB} 2>/dev/null`,
-};
-const statMany = { before: COLD, script: 'ls -l /share/many > /dev/null' };
-const unpack = {
-  before: 'rm -rf /share/unpacked; mkdir /share/unpacked; cp /share/tree.tar /tmp/tree.tar',
-  script: 'cd /share/unpacked && tar xf /tmp/tree.tar',
-};
-
-async function seconds(box: LiteBox, { before, script }: Task): Promise<number> {
-  await run(box, before);
-  const started = performance.now();
-  await run(box, script);
-  return (performance.now() - started) / 1000;
+/** The rates of each guest at each task, in the order given. */
+async function inTurns(share: string, guests: readonly Run[], turn: string): Promise<number[][][]> {
+  for (const run of guests) await run('cp /share/tree.tar /tmp/tree.tar');
+  const rates = guests.map(() => tasks.map((): number[] => []));
+  for (const [i, { amount, script }] of tasks.entries()) {
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const [at, run] of guests.entries()) {
+        utimesSync(join(share, 'large'), new Date(), new Date());
+        rmSync(join(share, 'written'), { force: true });
+        const started = performance.now();
+        await run(script(`${turn}${at}${round}`));
+        rates[at]?.[i]?.push((amount * 1000) / (performance.now() - started));
+      }
+    }
+  }
+  return rates;
 }
 
-async function run(box: LiteBox, script: string): Promise<void> {
-  await using execution = await box.run(['sh', '-c', script]);
-  const { exitCode, stderr } = await execution.output();
-  if (exitCode !== 0) throw new Error(`${script}: ${stderr}`);
+function inBox(box: LiteBox): Run {
+  return async (script) => {
+    await using execution = await box.run(['sh', '-c', script]);
+    const { exitCode, stderr } = await execution.output();
+    if (exitCode !== 0) throw new Error(`${script}: ${stderr}`);
+  };
 }
 
+/** A runtime that knows the kernels of that cache only. */
+function runtimeIn(cache: string): BoxliteRuntime {
+  const own = process.env['BOXLITE_CACHE'];
+  process.env['BOXLITE_CACHE'] = cache;
+  const runtime = new BoxliteRuntime({ engine: 'tcg' });
+  if (own === undefined) delete process.env['BOXLITE_CACHE'];
+  else process.env['BOXLITE_CACHE'] = own;
+  return runtime;
+}
+
+/** Files for each guest and round: the first box's are `a0`, and `b0` and `b1` are those of the two that take turns. */
 function prepare(share: string, tree: string): void {
-  mkdirSync(join(share, 'many'), { recursive: true });
-  for (let i = 0; i < STAT_FILES; i++) writeFileSync(join(share, 'many', `file${i}`), '');
-  writeFileSync(join(share, 'large'), Buffer.alloc(LARGE_MIB * 1024 * 1024, 'boxlite'));
+  for (const guest of ['a0', 'b0', 'b1']) {
+    for (let round = 0; round < ROUNDS; round++) {
+      const many = join(share, `many${guest}${round}`);
+      mkdirSync(many, { recursive: true });
+      for (let i = 0; i < STAT_FILES; i++) writeFileSync(join(many, `file${i}`), '');
+    }
+  }
+  writeFileSync(join(share, 'large'), Buffer.alloc(LARGE_BYTES, 'boxlite'));
   for (let i = 0; i < TAR_FILES; i++) {
     const folder = join(tree, `folder${i % 20}`);
     if (i < 20) mkdirSync(folder, { recursive: true });

@@ -13,6 +13,17 @@ export function neededModules(flavor: KernelFlavor): readonly string[] {
   return flavor === 'vm' ? [...VIRTIO, ...FILE_SYSTEMS_AND_TUN] : FILE_SYSTEMS_AND_TUN;
 }
 
+/**
+ * What a module asks for when it is inserted, and says nowhere that depmod looks: a checksum by its name. Where the kernel
+ * has it built in there is no such module.
+ */
+const ASKED_FOR: Readonly<Record<string, string>> = { libcrc32c: 'crc32c_generic' };
+
+/** The module that has to be inserted before this one without being a dependency, or null. */
+export function askedFor(name: string): string | null {
+  return ASKED_FOR[name] ?? null;
+}
+
 /** A module file and the files that it says must be inserted first. */
 export interface ModuleFile {
   readonly path: string;
@@ -79,6 +90,8 @@ export function insertList(
       missing.push(name);
       return;
     }
+    const asked = askedFor(name);
+    if (asked !== null && index.has(asked)) visit(asked);
     // depmod lists the deepest dependency last.
     for (const dependency of file.dependencies.toReversed()) visit(moduleName(dependency));
     paths.push(file.path);

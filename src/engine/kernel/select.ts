@@ -6,6 +6,7 @@ import { BoxliteError } from '../../base/errors.ts';
 import type { KernelFlavor, RunCommand } from '../../spec/parts.ts';
 import { listFolder, readTextIfThere } from './files.ts';
 import {
+  askedFor,
   formatModulesDep,
   type ModuleFile,
   moduleDependencies,
@@ -18,6 +19,8 @@ import { decompressModule, plainName } from './plain.ts';
 /** What {@link selectKernelFiles} works with. */
 export interface SelectOptions {
   readonly flavor: KernelFlavor;
+  /** Modules besides those that a box needs. */
+  readonly also?: readonly string[];
   readonly run: RunCommand;
   readonly signal?: AbortSignal;
 }
@@ -70,7 +73,7 @@ async function copyModules(
   const builtin = new Set(parseModuleList(builtinText).map(moduleName));
   const paths = await modulePaths(source);
   const files: ModuleFile[] = [];
-  const queue = [...neededModules(options.flavor)];
+  const queue = [...neededModules(options.flavor), ...(options.also ?? [])];
   for (const name of queue) {
     if (builtin.has(name) || files.some((file) => moduleName(file.path) === name)) continue;
     const path = paths.get(name);
@@ -83,6 +86,8 @@ async function copyModules(
       word.replaceAll('-', '_'),
     );
     queue.push(...names);
+    const asked = askedFor(name);
+    if (asked !== null && paths.has(asked)) queue.push(asked);
     const dependencies = names.flatMap((word) => {
       const dependency = paths.get(word);
       return dependency === undefined ? [] : [plainPath(dependency)];

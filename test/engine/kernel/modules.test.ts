@@ -110,3 +110,11 @@ test('moduleDependencies() reads the depends field of a module', () => {
   assert.deepEqual(moduleDependencies(module('depends=')), []);
   assert.deepEqual(moduleDependencies(Buffer.from('no module')), []);
 });
+
+test('insertList() puts a checksum that a module asks for by name before it, where there is one', () => {
+  const index = parseModulesDep('erofs.ko: libcrc32c.ko\nlibcrc32c.ko:\ncrc32c_generic.ko:\n');
+  const { paths } = insertList(['erofs'], index, new Set());
+  assert.deepEqual(paths, ['crc32c_generic.ko', 'libcrc32c.ko', 'erofs.ko']);
+  const builtIn = parseModulesDep('erofs.ko: libcrc32c.ko\nlibcrc32c.ko:\n');
+  assert.deepEqual(insertList(['erofs'], builtIn, new Set()).missing, []);
+});
