@@ -25,6 +25,8 @@
 /* The length, which both begin with, and the number of the operation or of the error behind it. */
 #define REPLY_HEADER_BYTES 16
 #define OPERATION_AT 4
+/* The number that a reply repeats. */
+#define REQUEST_AT 8
 /* Operations that have no reply. From linux/fuse.h. */
 #define FUSE_FORGET 2
 #define FUSE_INTERRUPT 36
@@ -141,10 +143,17 @@ static void window_grew(struct stream *stream)
 
 /* --- Replies from the host --------------------------------------------------------------------------------------- */
 
+/* The number of the request is 0 if there was none, and the host tells of a change by itself. */
+static int answers_request(const uint8_t *reply)
+{
+    return (read_u32(reply + REQUEST_AT) | read_u32(reply + REQUEST_AT + 4)) != 0;
+}
+
 /* One that cannot be delivered has nobody who waits for it: its request was given up. */
 static void deliver(struct volume *volume, const uint8_t *reply, size_t length)
 {
-    volume->unanswered--;
+    if (answers_request(reply))
+        volume->unanswered--;
     while (write(volume->source.fd, reply, length) < 0 && errno == EINTR)
         ;
 }

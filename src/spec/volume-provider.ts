@@ -172,6 +172,11 @@ export interface VolumeProvider {
   readonly flushes?: boolean;
   /** What the box sees at the volume's path: a directory, or a file. Called at every start of the box. */
   root(): Promise<VolumeFound>;
+  /**
+   * Called once, behind `root`: tells of nodes that have changed, or whose name has, by something else than the box. What nobody
+   * tells of the box sees within a second.
+   */
+  watch?(changed: (node: VolumeNode) => void): void;
   /** Default: no room. */
   space?(): Promise<VolumeSpace>;
   /** Called when the box has stopped. */

@@ -78,6 +78,8 @@ export const initFlags = {
   ASYNC_DIO: 1 << 15,
   PARALLEL_DIROPS: 1 << 18,
   MAX_PAGES: 1 << 22,
+  /** We take away set-user-id and set-group-id bits; otherwise the kernel looks for them before it writes. */
+  HANDLE_KILLPRIV_V2: 1 << 28,
 } as const;
 
 /** Which fields of SETATTR count. */
@@ -91,14 +93,21 @@ export const setattrFields = {
   FH: 1 << 6,
   ATIME_NOW: 1 << 7,
   MTIME_NOW: 1 << 8,
+  KILL_SUIDGID: 1 << 11,
 } as const;
 
+/** Whether OPEN, which may cut a file, and WRITE take set-id bits away. */
+export const OPEN_KILL_SUIDGID = 1;
+export const WRITE_KILL_SUIDGID = 1 << 2;
 /** Whether GETATTR names an open file. */
 export const GETATTR_FH = 1;
 /** Whether FSYNC is of the content alone. */
 export const FSYNC_DATA_ONLY = 1;
 /** The pages of the file that the kernel has are still right. */
 export const OPEN_KEEP_CACHE = 1 << 1;
+
+/** A message that nobody asked for, in place of an error: what the kernel knows of a node is old. */
+export const NOTIFY_INVAL_INODE = 2;
 
 /** Flags of open(2) that mean the same on every architecture. */
 export const openFlags = { ACCESS: 3, WRONLY: 1, RDWR: 2, EXCL: 0o200, TRUNC: 0o1000 } as const;

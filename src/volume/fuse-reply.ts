@@ -12,6 +12,7 @@ import {
   FUSE_MINOR,
   modeTypes,
   NAME_BYTES_MAX,
+  NOTIFY_INVAL_INODE,
   OUT_HEADER_BYTES,
 } from './fuse-protocol.ts';
 
@@ -58,6 +59,20 @@ export function encodeReply(
     at += part.length;
   }
   return reply;
+}
+
+/**
+ * fuse_notify_inval_inode_out: the kernel asks for a node's attributes before it uses them again, and for the pages of a file
+ * if those have changed. That it drops no pages by itself keeps it from waiting for a reply of ours meanwhile.
+ */
+export function encodeInvalidation(node: number): Uint8Array {
+  const bytes = new Uint8Array(OUT_HEADER_BYTES + 24);
+  const view = viewOf(bytes);
+  view.setUint32(0, bytes.length, true);
+  view.setInt32(4, NOTIFY_INVAL_INODE, true);
+  view.setBigUint64(OUT_HEADER_BYTES, BigInt(node), true);
+  view.setBigInt64(OUT_HEADER_BYTES + 8, -1n, true);
+  return bytes;
 }
 
 /** fuse_init_out. */

@@ -8,8 +8,10 @@ import {
   GETATTR_FH,
   IN_HEADER_BYTES,
   NAME_BYTES_MAX,
+  OPEN_KILL_SUIDGID,
   opcodes,
   PATH_BYTES_MAX,
+  WRITE_KILL_SUIDGID,
 } from './fuse-protocol.ts';
 import { breach } from './message-splitter.ts';
 
@@ -26,7 +28,10 @@ export interface FuseHeader {
   readonly gid: number;
 }
 
-/** A number of nodes or bytes beyond 2^53 has lost its last bits: it names nothing, and no file is so large. */
+/**
+ * `kills`: set-id bits are to go. A number of nodes or bytes beyond 2^53 has lost its last bits: it names nothing, and no file
+ * is so large.
+ */
 export type FuseOperation =
   | { readonly op: 'lookup'; readonly name: Buffer }
   | { readonly op: 'forget'; readonly forgets: readonly Forget[] }
@@ -46,7 +51,7 @@ export type FuseOperation =
       readonly flags: number;
     }
   | { readonly op: 'link'; readonly source: number; readonly name: Buffer }
-  | { readonly op: 'open'; readonly flags: number }
+  | { readonly op: 'open'; readonly flags: number; readonly kills: boolean }
   | {
       readonly op: 'read';
       readonly handle: number;
@@ -58,6 +63,7 @@ export type FuseOperation =
       readonly handle: number;
       readonly position: number;
       readonly data: Uint8Array;
+      readonly kills: boolean;
     }
   | { readonly op: 'statfs' }
   | { readonly op: 'release'; readonly handle: number }
@@ -229,7 +235,13 @@ const decoders: ReadonlyMap<number, Decode> = new Map<number, Decode>([
   ],
   [opcodes.link, (reader) => ({ op: 'link', source: reader.u64(), name: reader.name() })],
   [opcodes.open, (reader) => ({ op: 'open', ...openIn(reader) })],
-  [opcodes.opendir, (reader) => ({ op: 'opendir', ...openIn(reader) })],
+  [
+    opcodes.opendir,
+    (reader) => {
+      reader.skip(8);
+      return { op: 'opendir' };
+    },
+  ],
   [opcodes.read, (reader) => ({ op: 'read', ...readIn(reader) })],
   [opcodes.readdir, (reader) => ({ op: 'readdir', plus: false, ...readIn(reader) })],
   [opcodes.readdirplus, (reader) => ({ op: 'readdir', plus: true, ...readIn(reader) })],
@@ -263,6 +275,7 @@ const decoders: ReadonlyMap<number, Decode> = new Map<number, Decode>([
     (reader) => {
       const flags = reader.u32();
       const mode = reader.u32();
+      // The umask, which has been applied already, and what to take away from a file that is there already.
       reader.skip(8);
       return { op: 'create', flags, mode, name: reader.name() };
     },
@@ -330,9 +343,10 @@ function instant(seconds: bigint, nanoseconds: number): bigint {
 }
 
 function decodeWrite(reader: Reader): FuseOperation {
-  const { handle, position, size } = readIn(reader);
+  const { handle, position, size, flags } = readIn(reader);
   if (size !== reader.left) throw breach('a write of another length than it says');
-  return { op: 'write', handle, position, data: reader.bytes(size) };
+  const kills = (flags & WRITE_KILL_SUIDGID) !== 0;
+  return { op: 'write', handle, position, kills, data: reader.bytes(size) };
 }
 
 function decodeSetxattr(reader: Reader): FuseOperation {
@@ -363,16 +377,16 @@ function decodeCopyFileRange(reader: Reader): FuseOperation {
 
 function openIn(reader: Reader) {
   const flags = reader.u32();
-  reader.skip(4);
-  return { flags };
+  return { flags, kills: (reader.u32() & OPEN_KILL_SUIDGID) !== 0 };
 }
 
 /** The beginning of READ, WRITE and READDIR, which is alike. */
 function readIn(reader: Reader) {
   const [handle, position] = [reader.u64(), reader.u64()];
   const size = reader.u32();
-  reader.skip(20);
-  return { handle, position, size };
+  const flags = reader.u32();
+  reader.skip(16);
+  return { handle, position, size, flags };
 }
 
 function handleAnd(reader: Reader, more: number) {

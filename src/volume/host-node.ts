@@ -28,6 +28,7 @@ import type { HostCalls } from './host-calls.ts';
 import { HostFile } from './host-file.ts';
 import { hostMode, identityOf, typeOf, volumeStat } from './host-stat.ts';
 import { hostTimes } from './host-times.ts';
+import { HostWatches } from './host-watches.ts';
 
 /** Directories that are kept open. What is not is opened again from the directory above it. */
 const OPEN_DIRECTORIES_MAX = 128;
@@ -48,6 +49,7 @@ export class Share {
   readonly #nodes = new Map<string, HostNode>();
   /** The one used last is the last. */
   readonly #open = new Map<HostNode, Descriptor>();
+  #watches: HostWatches<HostNode> | null = null;
 
   constructor(device: bigint, host: HostCalls) {
     this.device = device;
@@ -66,12 +68,32 @@ export class Share {
     return { node, stat: volumeStat(stat, this.device) };
   }
 
+  /** From now on tells of each node in whose directory something has happened to its name. */
+  watch(changed: (node: HostNode) => void): void {
+    this.#watches = new HostWatches((directory, name) => {
+      const child = name === null ? undefined : directory.childNamed(name);
+      void child?.mayHaveMoved();
+      for (const node of child === undefined ? [directory] : [child, directory]) changed(node);
+    });
+  }
+
+  /** Something is going to be known of what is in a directory. */
+  entered(node: HostNode, fd: number): void {
+    this.#watches?.add(node, fd);
+  }
+
   known(identity: string): HostNode | undefined {
     return this.#nodes.get(identity);
   }
 
   forget(node: HostNode): void {
     if (this.#nodes.get(node.identity) === node) this.#nodes.delete(node.identity);
+    this.#watches?.remove(node);
+    this.shut(node);
+  }
+
+  /** Closes a directory's descriptor. */
+  shut(node: HostNode): void {
     void this.#open.get(node)?.close();
     this.#open.delete(node);
   }
@@ -98,6 +120,7 @@ export class Share {
   }
 
   async close(): Promise<void> {
+    this.#watches?.[Symbol.dispose]();
     this.#nodes.clear();
     const open = [...this.#open.values()];
     this.#open.clear();
@@ -113,6 +136,8 @@ export class HostNode implements VolumeNode {
   readonly #isDirectory: boolean;
   /** The newest one is the last. None: it is the top of the share, or it has no name any more. */
   #places: Place[] = [];
+  /** Who has been seen in this directory, by name in Latin-1. */
+  readonly #children = new Map<string, HostNode>();
   /** The top's own descriptor. */
   #top: Descriptor | null = null;
   /** Whatever file is at its place is taken for it: the program that shares a file names it so. */
@@ -146,9 +171,30 @@ export class HostNode implements VolumeNode {
       ({ parent, name }) => parent !== place.parent || !name.equals(place.name),
     );
     this.#places = [...others, place].slice(-PLACES_MAX);
+    place.parent.#children.set(place.name.toString('latin1'), this);
+  }
+
+  childNamed(name: Buffer): HostNode | undefined {
+    return this.#children.get(name.toString('latin1'));
+  }
+
+  /** Something has happened to a name of this node: a directory is reached by its descriptor only as long as it has one. */
+  async mayHaveMoved(): Promise<void> {
+    if (!this.#isDirectory || this.#top !== null) return;
+    const there = () => this.#atPlace(async (path) => this.#verified(await this.#host.lstat(path)));
+    const stat = await there().catch(() => this.#hostStat().catch(() => null));
+    // One that is somebody's working directory has no name once it is removed, and goes on.
+    if (this.#places.length === 0 && (stat === null || stat.nlink > 0n)) this.#share.shut(this);
+  }
+
+  #isNotAt(place: Place): void {
+    this.#places = this.#places.filter((other) => other !== place);
+    const name = place.name.toString('latin1');
+    if (place.parent.#children.get(name) === this) place.parent.#children.delete(name);
   }
 
   forgotten(): void {
+    for (const place of this.#places) this.#isNotAt(place);
     this.#share.forget(this);
   }
 
@@ -235,11 +281,11 @@ export class HostNode implements VolumeNode {
   }
 
   unlink(name: Buffer): Promise<void> {
-    return this.#within(name, (path) => this.#host.unlink(path));
+    return this.#withoutName(name, (path) => this.#host.unlink(path));
   }
 
   removeDirectory(name: Buffer): Promise<void> {
-    return this.#within(name, (path) => this.#host.rmdir(path));
+    return this.#withoutName(name, (path) => this.#host.rmdir(path));
   }
 
   rename(
@@ -253,7 +299,7 @@ export class HostNode implements VolumeNode {
     if (!(target instanceof HostNode) || target.#share !== this.#share) {
       throw new VolumeError('EXDEV');
     }
-    return this.#within(name, (from) =>
+    return this.#withoutName(name, (from) =>
       target.#within(targetName, async (to) => {
         // The guest's kernel lets nobody in the box come between; on the host somebody may.
         if (noReplace && (await exists(this.#host, to))) throw new VolumeError('EEXIST');
@@ -338,6 +384,12 @@ export class HostNode implements VolumeNode {
     return this.#withDescriptor((fd) => work(pathIn(fd, name)));
   }
 
+  /** The same, behind which the box has taken the name away: that it has gone is nothing to tell it. */
+  async #withoutName(name: Buffer, work: (path: Buffer) => Promise<void>): Promise<void> {
+    await this.#within(name, work);
+    this.#children.delete(name.toString('latin1'));
+  }
+
   /** Does something with the path of this directory itself. */
   #inDirectory<T>(work: (path: Buffer) => Promise<T>): Promise<T> {
     return this.#withDescriptor((fd) => work(pathIn(fd, DOT)));
@@ -358,6 +410,7 @@ export class HostNode implements VolumeNode {
         await descriptor.close();
         throw error;
       }
+      await descriptor.use(async (fd) => this.#share.entered(this, fd));
       this.#share.keepOpen(this, descriptor);
       return descriptor;
     });
@@ -371,7 +424,7 @@ export class HostNode implements VolumeNode {
         return await place.parent.#within(place.name, work);
       } catch (error) {
         if (!hasGone(error)) throw error;
-        if (!this.#named) this.#places = this.#places.filter((other) => other !== place);
+        if (!this.#named) this.#isNotAt(place);
       }
     }
     throw new VolumeError('ESTALE');

@@ -4,7 +4,7 @@ import { basename, dirname } from 'node:path';
 import type { VolumeFound, VolumeProvider, VolumeSpace } from '../spec/volume-provider.ts';
 import { Descriptor, O_PATH } from './descriptor.ts';
 import { VolumeError } from './errno.ts';
-import { hostCallsFor } from './host-calls.ts';
+import { atOnce, hostCallsFor } from './host-calls.ts';
 import { HostNode, Share } from './host-node.ts';
 import { volumeStat } from './host-stat.ts';
 
@@ -13,6 +13,7 @@ export class HostVolume implements VolumeProvider {
   readonly #path: string;
   #share: Share | null = null;
   #top: Descriptor | null = null;
+  #topNode: HostNode | null = null;
 
   constructor(path: string) {
     this.#path = path;
@@ -27,6 +28,15 @@ export class HostVolume implements VolumeProvider {
     const { node: parent } = await this.#open(dirname(path));
     const node = HostNode.named(this.#requireShare(), parent, Buffer.from(basename(path)));
     return { node, stat: await node.stat() };
+  }
+
+  /** Where calls may take for ever nothing is watched: what happens there on other hosts nobody tells of. */
+  watch(changed: (node: HostNode) => void): void {
+    const [share, top] = [this.#share, this.#top];
+    if (share?.host !== atOnce || top === null) return;
+    share.watch(changed);
+    const node = this.#topNode;
+    if (node !== null) void top.use(async (fd) => share.entered(node, fd));
   }
 
   async space(): Promise<VolumeSpace> {
@@ -49,6 +59,7 @@ export class HostVolume implements VolumeProvider {
     await this.#top?.close();
     this.#share = null;
     this.#top = null;
+    this.#topNode = null;
   }
 
   async #open(path: string): Promise<VolumeFound & { node: HostNode }> {
@@ -63,6 +74,7 @@ export class HostVolume implements VolumeProvider {
     this.#top = top;
     this.#share = new Share(stat.dev, host);
     const node = HostNode.top(this.#share, stat, top);
+    this.#topNode = node;
     return { node, stat: volumeStat(stat, stat.dev) };
   }
 

@@ -19,6 +19,9 @@ export interface KnownNode {
   readonly files: Set<OpenFile>;
   /** What the pages of it that the kernel has are of; null if that is not certain. */
   content: string | null;
+  /** When the kernel was last told of it, and when the box last changed it, in ms since 1970. */
+  toldMs: number;
+  touchedMs: number;
 }
 
 /** The numbers that the guest has been given for nodes. */
@@ -38,6 +41,10 @@ export class NodeTable {
     return known;
   }
 
+  of(node: VolumeNode): KnownNode | undefined {
+    return this.#byNode.get(node);
+  }
+
   /** Counts one lookup that the guest is told of. @throws VolumeError `ENOMEM` */
   lookedUp(node: VolumeNode): KnownNode {
     const before = this.#byNode.get(node);
@@ -55,6 +62,8 @@ export class NodeTable {
       lookups: 1,
       files: new Set<OpenFile>(),
       content: null,
+      toldMs: 0,
+      touchedMs: 0,
     };
     this.#byId.set(known.id, known);
     this.#byNode.set(node, known);

@@ -1,5 +1,5 @@
 import { BoxliteError } from '../base/errors.ts';
-import type { VolumeFound, VolumeProvider } from '../spec/volume-provider.ts';
+import type { VolumeFound, VolumeNode, VolumeProvider } from '../spec/volume-provider.ts';
 import { errnoOf, VolumeError } from './errno.ts';
 import {
   FUSE_MAJOR,
@@ -8,7 +8,7 @@ import {
   TRANSFER_BYTES_MAX,
   TRANSFER_PAGES_MAX,
 } from './fuse-protocol.ts';
-import { encodeInit, encodeReply } from './fuse-reply.ts';
+import { encodeInit, encodeInvalidation, encodeReply } from './fuse-reply.ts';
 import { decodeRequest, type FuseRequest, type RequestOf } from './fuse-request.ts';
 import { MessageSplitter } from './message-splitter.ts';
 import { Operations } from './operations.ts';
@@ -30,6 +30,8 @@ export interface VolumeServerOptions {
   readonly readOnly: boolean;
   /** Whom files belong to in the box when nobody has said otherwise. */
   readonly owner: FileOwner;
+  /** The time in ms since 1970. Default: the host's. */
+  readonly now?: () => number;
   /** Sends a reply; resolves when there is room for the next one. The bytes are not used again. */
   readonly send: (reply: Uint8Array) => Promise<void>;
   /** So many bytes of what was received are no longer held. */
@@ -59,7 +61,8 @@ export class VolumeServer {
 
   constructor(options: VolumeServerOptions) {
     this.#options = options;
-    this.#operations = new Operations(options);
+    this.#operations = new Operations({ now: Date.now, ...options });
+    options.provider.watch?.((node) => this.#changed(node));
   }
 
   /** Feeds what the guest has sent. Never throws: a breach ends the volume. */
@@ -83,6 +86,12 @@ export class VolumeServer {
     this.#waiting.length = 0;
     await this.#operations.close();
     await this.#options.provider.close?.();
+  }
+
+  /** Has the kernel ask anew; once, until it has been told again. */
+  #changed(node: VolumeNode): void {
+    const known = this.#over ? null : this.#operations.doubted(node);
+    if (known !== null) void this.#send(encodeInvalidation(known));
   }
 
   #arrived(request: FuseRequest): void {

@@ -58,6 +58,8 @@ export class FuseClient implements AsyncDisposable {
   failure: Error | null = null;
   /** Bytes that were given back. */
   consumed = 0;
+  /** Nodes of which the server has said that they have changed. */
+  readonly invalidated: number[] = [];
   #unique = 2;
   readonly #waiting = new Map<bigint, (reply: Buffer) => void>();
 
@@ -73,9 +75,12 @@ export class FuseClient implements AsyncDisposable {
     });
   }
 
-  static async of(provider: VolumeProvider, readOnly = false): Promise<FuseClient> {
+  static async of(
+    provider: VolumeProvider,
+    { readOnly = false, now = Date.now } = {},
+  ): Promise<FuseClient> {
     const root = await provider.root();
-    const fixed = { provider, root, readOnly, owner: { uid: 7, gid: 8 } };
+    const fixed = { provider, root, readOnly, now, owner: { uid: 7, gid: 8 } };
     const client = new FuseClient((options) => new VolumeServer({ ...fixed, ...options } as never));
     const init = await client.ask(opcodes.init, 0, u32(7), u32(36), u32(1 << 20), u32(0x7fffffff));
     assert.equal(init.readUInt32LE(0), 7);
@@ -99,6 +104,12 @@ export class FuseClient implements AsyncDisposable {
   #arrived(reply: Buffer): void {
     assert.equal(reply.readUInt32LE(0), reply.length);
     const unique = reply.readBigUInt64LE(8);
+    if (unique === 0n) {
+      assert.equal(reply.readInt32LE(4), 2, 'an invalidation of a node');
+      assert.equal(reply.readBigInt64LE(24), -1n, 'of its attributes only');
+      this.invalidated.push(Number(reply.readBigUInt64LE(16)));
+      return;
+    }
     const waiter = this.#waiting.get(unique);
     assert.ok(waiter !== undefined, `a reply to ${unique}, which nobody waits for`);
     this.#waiting.delete(unique);
@@ -145,8 +156,14 @@ export class FuseClient implements AsyncDisposable {
     return this.ask(opcodes.read, node, u64(handle), u64(position), u32(size), ...rest);
   }
 
-  async write(node: number, handle: number, position: number, data: Uint8Array): Promise<number> {
-    const rest = [u32(0), u64(0), u32(0), u32(0)];
+  async write(
+    node: number,
+    handle: number,
+    position: number,
+    data: Uint8Array,
+    flags = 0,
+  ): Promise<number> {
+    const rest = [u32(flags), u64(0), u32(0), u32(0)];
     const body = [u64(handle), u64(position), u32(data.length), ...rest, data];
     return (await this.ask(opcodes.write, node, ...body)).readUInt32LE(0);
   }

@@ -31,7 +31,7 @@ const makers: Record<string, (use: (provider: VolumeProvider) => Promise<void>) 
 for (const [kind, make] of Object.entries(makers)) {
   const withClient = (work: (client: FuseClient) => Promise<void>, readOnly = false) =>
     make(async (provider) => {
-      await using client = await FuseClient.of(provider, readOnly);
+      await using client = await FuseClient.of(provider, { readOnly });
       await work(client);
       assert.equal(client.failure, null);
     });
@@ -189,7 +189,7 @@ for (const [kind, make] of Object.entries(makers)) {
           await client.create(ROOT, 'file');
           await client.mkdir(ROOT, 'd');
         }
-        await using client = await FuseClient.of(provider, true);
+        await using client = await FuseClient.of(provider, { readOnly: true });
         const file = await client.lookup(ROOT, 'file');
         const changes = [
           () => client.create(ROOT, 'new'),
@@ -308,6 +308,24 @@ async function compareWithModel(
 }
 
 describe('memory', () => {
+  it('takes set-id bits away from a file that is written, cut or given away by somebody else', async () => {
+    await using client = await FuseClient.of(new MemoryVolume());
+    const made = await client.create(ROOT, 'program', 0o6755);
+    const mode = async () => (await client.getattr(made.node)).mode & 0o7777;
+    const again = () => client.setattr(made.node, 1, { mode: 0o6755 });
+    await client.write(made.node, made.handle, 0, Buffer.from('by its owner'));
+    assert.equal(await mode(), 0o6755);
+    await client.write(made.node, made.handle, 0, Buffer.from('by another'), 4);
+    assert.equal(await mode(), 0o755);
+    await again();
+    await client.ask(opcodes.open, made.node, u32(RDWR | 0o1000), u32(1));
+    assert.equal(await mode(), 0o755);
+    await again();
+    assert.equal((await client.setattr(made.node, 2, { uid: 5 })).mode & 0o7777, 0o755);
+    await client.setattr(made.node, 1, { mode: 0o2644 });
+    assert.equal((await client.setattr(made.node, 2, { uid: 6 })).mode & 0o7777, 0o2644);
+  });
+
   it('has attributes', async () => {
     await using client = await FuseClient.of(new MemoryVolume());
     const set = [u32(3), u32(0), name('user.a'), Buffer.from('abc')];
