@@ -18,6 +18,7 @@ import { execRoundTrip } from './exec.ts';
 import { type Figure, figure } from './figure.ts';
 import { copies, smallRead } from './files.ts';
 import { jailCost } from './jail.ts';
+import { network, slirp } from './network.ts';
 import { ownerMemory } from './owner-memory.ts';
 import { parallelCommands } from './parallel.ts';
 import { recovery } from './recovery.ts';
@@ -44,6 +45,8 @@ const measures: Readonly<Record<string, Measure>> = {
   density,
   'shim-memory': shimMemory,
   volumes: sharedDirectory,
+  network,
+  slirp,
   sizes,
 };
 

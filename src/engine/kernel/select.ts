@@ -102,7 +102,7 @@ function plainPath(path: string): string {
 }
 
 /** Every module below `root`, by name. */
-async function modulePaths(root: string): Promise<ReadonlyMap<string, string>> {
+export async function modulePaths(root: string): Promise<ReadonlyMap<string, string>> {
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
   const found = new Map<string, string>();
   for (const entry of entries) {

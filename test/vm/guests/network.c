@@ -99,6 +99,22 @@ static void run_receive(int fd)
     printf("received %u\n", index * 4);
 }
 
+/* The same without a look at the words, for those who measure: whoever sends is told in a line how many MiB. */
+static void run_pour(int fd, int mebibytes)
+{
+    for (long left = (long)mebibytes * 1024 * 1024; left > 0; left -= BLOCK_BYTES)
+        send_all(fd, block, BLOCK_BYTES);
+    shutdown(fd, SHUT_WR);
+    receive_block(fd);
+}
+
+static void run_drink(int fd, const char *mebibytes)
+{
+    send_all(fd, mebibytes, strlen(mebibytes));
+    while (receive_block(fd) == BLOCK_BYTES)
+        continue;
+}
+
 /* Connections that are all open before the first of them speaks. */
 static void run_many(const char *address, const char *port, int count)
 {
@@ -200,6 +216,10 @@ int main(int argc, char **argv)
         run_send(open_socket(SOCK_STREAM, address, port), (uint32_t)number * 4);
     else if (strcmp(what, "receive") == 0)
         run_receive(open_socket(SOCK_STREAM, address, port));
+    else if (strcmp(what, "pour") == 0)
+        run_pour(open_socket(SOCK_STREAM, address, port), number);
+    else if (strcmp(what, "drink") == 0)
+        run_drink(open_socket(SOCK_STREAM, address, port), argv[4]);
     else if (strcmp(what, "reset") == 0)
         run_reset(open_socket(SOCK_STREAM, address, port));
     else if (strcmp(what, "be-reset") == 0)
