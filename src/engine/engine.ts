@@ -1,4 +1,4 @@
-import type { EngineName, KernelFlavor, LaunchPlan, Machine } from '../spec/parts.ts';
+import type { EngineName, KernelFlavor, LaunchPlan, Machine, MailboxUse } from '../spec/parts.ts';
 import { planQemu, qemuDisks } from './qemu/plan.ts';
 import { planUml, umlDisks } from './uml/plan.ts';
 
@@ -7,8 +7,8 @@ export interface Engine {
   readonly name: EngineName;
   /** The kind of kernel it boots. */
   readonly flavor: KernelFlavor;
-  /** Whether its wire needs a mailbox beside it. */
-  readonly mailbox: boolean;
+  /** How its wire uses the mailbox beside it; null if it needs none. */
+  readonly mailbox: MailboxUse | null;
   /** How long a boot may take when nothing else is said. */
   readonly bootTimeoutMs: number;
   /** The guest's names of its disks. */
@@ -20,8 +20,16 @@ const BOOT_TIMEOUT_MS = 30_000;
 /** Emulation is ten times slower, and slower still on a busy host. */
 const EMULATED_BOOT_TIMEOUT_MS = 120_000;
 
-function qemu(name: EngineName, bootTimeoutMs: number): Engine {
-  return { name, flavor: 'vm', mailbox: false, bootTimeoutMs, disks: qemuDisks, plan: planQemu };
+/**
+ * A UML guest reads a serial line a byte at a time, a microsecond each. Its terminal holds 4 KiB; when that is full UML
+ * stops listening, and can miss the moment to go on. Half of it never fills it.
+ */
+const SERIAL_LINE: MailboxUse = { payloadBytesMin: 128, lineBytesMax: 2048 };
+/** QEMU passes a page at a time to a virtio port: an emulated guest is interrupted and copies for each. */
+const EMULATED_PORT: MailboxUse = { payloadBytesMin: 32 * 1024, lineBytesMax: null };
+
+function qemu(name: EngineName, bootTimeoutMs: number, mailbox: MailboxUse | null = null): Engine {
+  return { name, flavor: 'vm', mailbox, bootTimeoutMs, disks: qemuDisks, plan: planQemu };
 }
 
 /** Every engine, by name. */
@@ -31,12 +39,12 @@ export const engines: Readonly<Record<EngineName, Engine>> = {
   uml: {
     name: 'uml',
     flavor: 'uml',
-    mailbox: true,
+    mailbox: SERIAL_LINE,
     bootTimeoutMs: BOOT_TIMEOUT_MS,
     disks: umlDisks,
     plan: planUml,
   },
-  tcg: qemu('tcg', EMULATED_BOOT_TIMEOUT_MS),
+  tcg: qemu('tcg', EMULATED_BOOT_TIMEOUT_MS, EMULATED_PORT),
 };
 
 /** The order in which `auto` tries them. */

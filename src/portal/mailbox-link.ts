@@ -2,18 +2,10 @@ import type { Duplex } from 'node:stream';
 import type { Mailbox } from '../spec/parts.ts';
 import type { FrameLink } from './channel.ts';
 import { encodeFrame } from './frame.ts';
-import { type FrameTypeName, frameFlags, frameRules } from './messages.ts';
+import { FRAME_BYTES_MAX, type FrameTypeName, frameFlags, frameRules } from './messages.ts';
 
-/** From this size on the mailbox is faster than a UML serial line, which takes a microsecond a byte. */
-const MAILBOX_BYTES_MIN = 128;
-
-/**
- * Bytes on the line that the agent has not been heard to have read. A guest's terminal holds 4 KiB; when it
- * is full UML stops listening, and can miss the moment to go on. Half of that never fills it.
- */
-const LINE_BYTES_MAX = 2048;
-/** So much on its way is worth asking whether it has arrived. */
-const ASK_BYTES = LINE_BYTES_MAX / 2;
+/** Bytes that may wait in the line's socket before DATA holds back. */
+const BACKLOG_BYTES = 2 * FRAME_BYTES_MAX;
 
 /** A header and the place of a payload in the mailbox. */
 const PLACED_FRAME_BYTES = 20;
@@ -26,13 +18,14 @@ interface Held {
 }
 
 /**
- * Frames over a line that takes few bytes at a time, with a mailbox for all that is larger than small. What
- * is on the line is counted, and a PING now and then asks the agent how far it has read; frames that have
- * no room yet wait here, in their order.
+ * Frames over a line, with a mailbox for all that is larger than small; those that have no room yet wait here, in their
+ * order. What is on a line that takes few bytes at a time is counted, and a PING now and then asks the agent how
+ * far it has read.
  */
 export class MailboxLink implements FrameLink {
   readonly #line: Duplex;
   readonly #mailbox: Mailbox;
+  readonly #lineBytesMax: number;
   readonly #onWritable: () => void;
   readonly #held: Held[] = [];
   #heldBytes = 0;
@@ -45,11 +38,14 @@ export class MailboxLink implements FrameLink {
   constructor(line: Duplex, mailbox: Mailbox, onWritable: () => void) {
     this.#line = line;
     this.#mailbox = mailbox;
+    this.#lineBytesMax = mailbox.use.lineBytesMax ?? Number.POSITIVE_INFINITY;
+    line.on('drain', () => this.#goOn());
     this.#onWritable = onWritable;
   }
 
   get writable(): boolean {
-    return this.#held.length === 0 && this.#mailbox.roomy && this.#onLine < ASK_BYTES;
+    if (this.#held.length > 0 || this.#line.writableLength >= BACKLOG_BYTES) return false;
+    return this.#mailbox.roomy && !this.#worthAsking;
   }
 
   get backlog(): number {
@@ -90,7 +86,7 @@ export class MailboxLink implements FrameLink {
   /** False if it has no room now. */
   #trySend(frame: Held): boolean {
     const small = this.#small(frame);
-    if (small === null || this.#onLine + small.length > LINE_BYTES_MAX) return false;
+    if (small === null || !this.#fits(small.length)) return false;
     this.#write(small);
     this.#askIfMuch();
     return true;
@@ -99,10 +95,10 @@ export class MailboxLink implements FrameLink {
   /** What of a frame goes over the line; null if its payload has no room in the mailbox. */
   #small({ name, stream, flags, payload }: Held): Uint8Array | null {
     const mayBePut = (frameRules[name].flags & frameFlags.MAILBOX) !== 0;
-    if (!mayBePut || payload.length < MAILBOX_BYTES_MIN) {
+    if (!mayBePut || payload.length < this.#mailbox.use.payloadBytesMin) {
       return encodeFrame(name, stream, payload, flags);
     }
-    if (this.#onLine + PLACED_FRAME_BYTES > LINE_BYTES_MAX) return null;
+    if (!this.#fits(PLACED_FRAME_BYTES)) return null;
     const place = this.#mailbox.put(payload);
     if (place === null) return null;
     const bytes = new Uint8Array(8);
@@ -112,14 +108,23 @@ export class MailboxLink implements FrameLink {
     return encodeFrame(name, stream, bytes, flags | frameFlags.MAILBOX);
   }
 
+  #fits(bytes: number): boolean {
+    return this.#onLine + bytes <= this.#lineBytesMax;
+  }
+
+  /** Whether so much is on its way that it is worth asking whether it has arrived. */
+  get #worthAsking(): boolean {
+    return this.#onLine >= this.#lineBytesMax / 2;
+  }
+
   #askIfMuch(): void {
-    if (this.#asked > 0 || this.#onLine < ASK_BYTES) return;
+    if (this.#asked > 0 || !this.#worthAsking) return;
     this.#write(encodeFrame('PING', 0, new Uint8Array(8)));
     this.#asked = this.#onLine;
   }
 
   #write(frame: Uint8Array): void {
     this.#line.write(frame);
-    this.#onLine += frame.length;
+    if (this.#lineBytesMax !== Number.POSITIVE_INFINITY) this.#onLine += frame.length;
   }
 }

@@ -7,7 +7,7 @@ import { fstatSync } from 'node:fs';
 import type { BoxliteError } from '../base/errors.ts';
 import { engines } from '../engine/engine.ts';
 import { requireMemory } from '../engine/kernel-needs.ts';
-import { UmlMailbox } from '../engine/uml/mailbox.ts';
+import { DiskMailbox } from '../engine/mailbox.ts';
 import type { ImageConfig } from '../image/config.ts';
 import type { Uplink } from '../network/connection.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
@@ -87,7 +87,10 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
 
   // What is this box's own: a writable disk, and the mailbox where the engine needs one.
   const disk = opened.use(await input.disk());
-  const mailbox = engine.mailbox ? kept.use(UmlMailbox.create(scratchDirectories)) : null;
+  const mailbox =
+    engine.mailbox === null
+      ? null
+      : kept.use(DiskMailbox.create(scratchDirectories, engine.mailbox));
   const volumes = kept.use(await Volumes.open(spec.volumes, input.providers));
   const diskMs = clock();
 

@@ -1,6 +1,6 @@
 import { BoxliteError, messageOf } from '../base/errors.ts';
 import { engines } from '../engine/engine.ts';
-import { UmlMailbox } from '../engine/uml/mailbox.ts';
+import { DiskMailbox } from '../engine/mailbox.ts';
 import type { JailPrograms } from '../jail/jail.ts';
 import type { EngineName, Machine } from '../spec/parts.ts';
 import { SecurityOptions } from '../spec/security.ts';
@@ -41,7 +41,8 @@ export interface ProbeResult {
  */
 export async function probe(input: ProbeInput, signal?: AbortSignal): Promise<ProbeResult> {
   const engine = engines[input.engine];
-  using mailbox = engine.mailbox ? UmlMailbox.create(input.scratch) : null;
+  using mailbox =
+    engine.mailbox === null ? null : DiskMailbox.create(input.scratch, engine.mailbox);
   const plan = engine.plan({
     ...input,
     cpus: PROBE_CPUS,

@@ -102,8 +102,17 @@ export interface Machine {
   readonly mailbox: number | null;
 }
 
+/** What of a wire's frames goes through its mailbox. */
+export interface MailboxUse {
+  /** Payloads of so many bytes or more: below, the line is faster. */
+  readonly payloadBytesMin: number;
+  /** What the line may hold that the agent has not read; null for any amount. */
+  readonly lineBytesMax: number | null;
+}
+
 /** Where large frames go on their way into a guest whose wire is slow in that direction. */
 export interface Mailbox extends Disposable {
+  readonly use: MailboxUse;
   /** The host descriptor of its memory, to be inherited by the VMM. */
   readonly descriptor: number;
   /** Whether a frame of the largest size has room. */

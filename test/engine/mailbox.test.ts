@@ -3,7 +3,9 @@ import { readSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { RingAllocator, UmlMailbox } from '../../src/engine/uml/mailbox.ts';
+import { DiskMailbox, RingAllocator } from '../../src/engine/mailbox.ts';
+
+const USE = { payloadBytesMin: 128, lineBytesMax: 2048 };
 
 describe('RingAllocator', () => {
   it('never gives out a place that is in use, and none beyond its end', () => {
@@ -42,9 +44,9 @@ describe('RingAllocator', () => {
   });
 });
 
-describe('UmlMailbox', () => {
+describe('DiskMailbox', () => {
   it('stores payloads on whole blocks, in memory that has no name', () => {
-    using mailbox = UmlMailbox.create([tmpdir()]);
+    using mailbox = DiskMailbox.create([tmpdir()], USE);
     const first = mailbox.put(new Uint8Array(5000).fill(1));
     const second = mailbox.put(new Uint8Array(10).fill(2));
     assert.deepEqual(first, { offset: 0, length: 5000 });
@@ -55,7 +57,7 @@ describe('UmlMailbox', () => {
   });
 
   it('is full until the guest has taken something, and refuses a guest that takes too much', () => {
-    using mailbox = UmlMailbox.create([tmpdir()]);
+    using mailbox = DiskMailbox.create([tmpdir()], USE);
     let pieces = 0;
     while (mailbox.put(new Uint8Array(256 * 1024)) !== null) pieces++;
     assert.ok(pieces >= 8);
@@ -66,6 +68,6 @@ describe('UmlMailbox', () => {
   });
 
   it('says why it cannot be made', () => {
-    assert.throws(() => UmlMailbox.create(['/nonexistent']), { kind: 'Storage' });
+    assert.throws(() => DiskMailbox.create(['/nonexistent'], USE), { kind: 'Storage' });
   });
 });

@@ -4,19 +4,23 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { MailboxLink } from '../../src/portal/mailbox-link.ts';
 import { frameFlags, frameRules, HEADER_BYTES } from '../../src/portal/messages.ts';
-import type { Mailbox } from '../../src/spec/parts.ts';
+import type { Mailbox, MailboxUse } from '../../src/spec/parts.ts';
 
 /** A terminal's buffer in the guest. */
 const TERMINAL_BYTES = 4096;
 
+const TERMINAL: MailboxUse = { payloadBytesMin: 128, lineBytesMax: TERMINAL_BYTES / 2 };
+
 /** A mailbox of `places` pieces. */
 class TestMailbox implements Mailbox {
   readonly descriptor = -1;
+  readonly use: MailboxUse;
   readonly pieces: Uint8Array[] = [];
   readonly #places: number;
 
-  constructor(places: number) {
+  constructor(places: number, use: MailboxUse = TERMINAL) {
     this.#places = places;
+    this.use = use;
   }
   get roomy() {
     return this.pieces.length < this.#places;
@@ -107,5 +111,25 @@ describe('MailboxLink', () => {
     assert.ok(line.unread.length < TERMINAL_BYTES);
     assert.ok(link.backlog > 0);
     assert.equal(link.writable, false);
+  });
+
+  it('asks nothing of a line that holds any amount, and leaves small pieces to it', () => {
+    const line = new TestLine();
+    const mailbox = new TestMailbox(1, { payloadBytesMin: 1000, lineBytesMax: null });
+    let writable = 0;
+    const link = new MailboxLink(line, mailbox, () => writable++);
+    for (let i = 0; i < 100; i++) link.send('DATA', 1, 0, new Uint8Array(999));
+    assert.equal(line.unread.length, 100 * (HEADER_BYTES + 999));
+    assert.deepEqual([mailbox.pieces.length, link.writable], [0, true]);
+    link.send('DATA', 1, 0, new Uint8Array(1000));
+    link.send('DATA', 1, 0, new Uint8Array(2000));
+    // It waits for the one before it, and so does what comes after it.
+    link.send('WINDOW', 1, 0, new Uint8Array(4));
+    assert.deepEqual([mailbox.pieces.length, link.writable, link.backlog], [1, false, 2004]);
+    link.mailboxTaken(1);
+    assert.equal(mailbox.pieces[0]?.length, 2000);
+    assert.equal(link.backlog, 0);
+    link.mailboxTaken(1);
+    assert.deepEqual([link.writable, writable > 0], [true, true]);
   });
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { cacheDir, programPath } from '../../src/base/env.ts';
 import { engines } from '../../src/engine/engine.ts';
 import { initramfs } from '../../src/engine/initramfs.ts';
-import { UmlMailbox } from '../../src/engine/uml/mailbox.ts';
+import { DiskMailbox } from '../../src/engine/mailbox.ts';
 import { type EngineName, SecurityOptions } from '../../src/index.ts';
 import { runCommand } from '../../src/process/run.ts';
 import { Host } from '../../src/runtime/host.ts';
@@ -41,7 +41,8 @@ export class StandIns implements Disposable {
     const program = compileGuest(name, this.#folder, options.macros);
     writeFileSync(archive, initramfs(readFileSync(program), modules));
     const engine = engines[this.#engine];
-    using mailbox = engine.mailbox ? UmlMailbox.create(scratchDirectories) : null;
+    using mailbox =
+      engine.mailbox === null ? null : DiskMailbox.create(scratchDirectories, engine.mailbox);
     const plan = engine.plan({
       ...ready,
       engine: this.#engine,

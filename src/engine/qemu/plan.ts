@@ -138,22 +138,28 @@ function kernelCommandLine(machine: Machine): string[] {
       ? ['no_timer_check', 'tsc=reliable', `lpj=${loopsPerJiffy ?? EMULATED_LOOPS_PER_JIFFY}`]
       : []),
     'BOXLITE_WIRE=/dev/vport0p1',
+    ...(machine.mailbox === null ? [] : [`BOXLITE_MAILBOX=${mailboxDisk(machine)}`]),
     'BOXLITE_END=reset',
   ];
 }
 
-function diskArguments({ box }: DescriptorPaths, on: 'pci' | 'device'): string[] {
-  if (box === null) return [];
-  return [
-    '-drive',
-    `id=image,file=${IMAGE_INSIDE},format=raw,if=none,readonly=on,file.locking=off`,
-    '-drive',
-    `id=box,file=${box},format=raw,if=none,discard=unmap`,
-    '-device',
-    `virtio-blk-${on},drive=image`,
-    '-device',
-    `virtio-blk-${on},drive=box`,
+function diskArguments({ box, mailbox }: DescriptorPaths, on: 'pci' | 'device'): string[] {
+  const readOnly = 'format=raw,if=none,readonly=on,file.locking=off';
+  const drives = [
+    ...(box === null ? [] : [`id=image,file=${IMAGE_INSIDE},${readOnly}`]),
+    ...(box === null ? [] : [`id=box,file=${box},format=raw,if=none,discard=unmap`]),
+    ...(mailbox === null ? [] : [`id=mailbox,file=${mailbox},${readOnly}`]),
   ];
+  const names = drives.map((drive) => drive.slice('id='.length, drive.indexOf(',')));
+  return [
+    ...drives.flatMap((drive) => ['-drive', drive]),
+    ...names.flatMap((name) => ['-device', `virtio-blk-${on},drive=${name}`]),
+  ];
+}
+
+/** It comes behind the box's disks, where there are any. */
+function mailboxDisk({ disks }: Machine): string {
+  return disks === null ? '/dev/vda' : '/dev/vdc';
 }
 
 /** The names of the guest's disks. */

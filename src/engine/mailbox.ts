@@ -1,6 +1,6 @@
 import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs';
-import { BoxliteError, messageOf } from '../../base/errors.ts';
-import type { Mailbox } from '../../spec/parts.ts';
+import { BoxliteError, messageOf } from '../base/errors.ts';
+import type { Mailbox, MailboxUse } from '../spec/parts.ts';
 
 /** Eight of the largest frames: enough to keep a guest reading while the next are written. */
 const MAILBOX_BYTES = 2 * 1024 * 1024;
@@ -51,27 +51,29 @@ export class RingAllocator {
   }
 }
 
-/** The mailbox of a UML guest: unnamed memory that the guest sees as a read-only disk. */
-export class UmlMailbox implements Mailbox {
+/** Unnamed memory that the guest sees as a read-only disk. */
+export class DiskMailbox implements Mailbox {
   readonly descriptor: number;
+  readonly use: MailboxUse;
   readonly #ring = new RingAllocator(MAILBOX_BYTES);
   #open = true;
 
-  private constructor(descriptor: number) {
+  private constructor(descriptor: number, use: MailboxUse) {
     this.descriptor = descriptor;
+    this.use = use;
   }
 
   /**
    * Makes the mailbox in the first of `directories` that can hold it; one on a tmpfs costs no disk writes.
    * @throws BoxliteError `Storage` if none can.
    */
-  static create(directories: readonly string[]): UmlMailbox {
+  static create(directories: readonly string[], use: MailboxUse): DiskMailbox {
     const reasons: string[] = [];
     for (const directory of directories) {
       try {
         const descriptor = openSync(directory, O_TMPFILE | constants.O_RDWR, 0o600);
         ftruncateSync(descriptor, MAILBOX_BYTES);
-        return new UmlMailbox(descriptor);
+        return new DiskMailbox(descriptor, use);
       } catch (error) {
         reasons.push(messageOf(error));
       }
