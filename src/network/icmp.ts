@@ -47,7 +47,7 @@ export function echoReply(packet: IpPacket): IcmpMessage | null {
   const { payload } = packet;
   if (packet.protocol !== protocol || payload.length < HEADER_BYTES) return null;
   if (payload[0] !== echoRequest || payload[1] !== 0) return null;
-  const bytes = Uint8Array.from(payload);
+  const bytes = new Uint8Array(payload);
   bytes[0] = type;
   const back = { source: packet.destination, destination: packet.source };
   return { protocol, bytes: withChecksum(bytes, protocol, back) };
@@ -55,7 +55,8 @@ export function echoReply(packet: IpPacket): IcmpMessage | null {
 
 /** What a message about a packet quotes of it; a copy, so that the packet need not be kept. */
 export function quotation(packet: Uint8Array, headerBytes: number): Uint8Array {
-  return packet.slice(0, headerBytes + QUOTED_PAYLOAD_BYTES);
+  // Not `slice`, which in a Buffer is no copy.
+  return new Uint8Array(packet.subarray(0, headerBytes + QUOTED_PAYLOAD_BYTES));
 }
 
 /** Tells the sender of what is quoted that it went nowhere. */

@@ -17,8 +17,10 @@ const OFFLOAD_BYTES = 10;
 export const RECORD_HEADER_BYTES = LENGTH_BYTES + OFFLOAD_BYTES;
 /** The largest packet that IPv4 has, and what the device takes. */
 export const MTU = 65_535;
-/** Room that any record fits in. */
-export const RECORD_BYTES_MAX = RECORD_HEADER_BYTES + MTU;
+/** As much as a frame of the wire holds. */
+export const BATCH_BYTES = 256 * 1024;
+/** The largest packets of which a whole number fits a batch: those that belong to a stream of bytes are no larger. */
+export const STREAM_PACKET_BYTES = BATCH_BYTES / 4 - RECORD_HEADER_BYTES;
 /** `VIRTIO_NET_HDR_F_NEEDS_CSUM`: the checksum field holds the sum of the pseudo-header only. */
 const NEEDS_CHECKSUM = 1;
 

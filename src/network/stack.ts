@@ -23,7 +23,11 @@ import {
   read32,
 } from './ip.ts';
 import { Outbox } from './outbox.ts';
-import { MTU, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, RecordReader } from './records.ts';
+import {
+  RECORD_HEADER_BYTES,
+  RecordReader,
+  STREAM_PACKET_BYTES,
+} from './records.ts';
 import { parseTcp, TCP_HEADER_BYTES, type TcpOutput, type TcpSegment, tcpFlags } from './tcp.ts';
 import { type ConnectionHost, type ConnectionPlace, TcpConnection } from './tcp-connections.ts';
 import { Traffic, type TrafficCounts } from './traffic.ts';
@@ -89,7 +93,7 @@ export class NetworkStack implements ConnectionHost, FlowHost {
   fill(target: Uint8Array): number {
     let end = this.#outbox.drainTo(target, 0);
     const now = this.now();
-    while (target.length - end >= RECORD_BYTES_MAX) {
+    while (target.length - end >= STREAM_PACKET_BYTES + RECORD_HEADER_BYTES) {
       const [connection] = this.#turns;
       if (connection === undefined) break;
       this.#turns.delete(connection);
@@ -192,7 +196,7 @@ export class NetworkStack implements ConnectionHost, FlowHost {
         syn,
         quoted: quotation(bytes, packet.headerBytes),
         initialSequence: this.#options.random32(),
-        linkSegmentBytes: MTU - ipHeaderBytes(packet) - TCP_HEADER_BYTES,
+        linkSegmentBytes: STREAM_PACKET_BYTES - ipHeaderBytes(packet) - TCP_HEADER_BYTES,
       },
       this,
     );

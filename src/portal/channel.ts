@@ -105,6 +105,11 @@ export class Channel implements FrameSink, StreamOwner {
     return this.#failure;
   }
 
+  /** Bytes handed to the link that have not left. Until they have, what was written may not be changed. */
+  get backlog(): number {
+    return this.#link.backlog;
+  }
+
   /** Feeds what arrived. A breach of the protocol fails the channel. */
   receive(chunk: Uint8Array): void {
     if (this.#failure !== null) return;

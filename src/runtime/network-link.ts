@@ -2,14 +2,12 @@ import { randomBytes } from 'node:crypto';
 import type { BoxliteError } from '../base/errors.ts';
 import { BOX, GATEWAY, LINK_PREFIX } from '../network/addresses.ts';
 import type { Uplink } from '../network/connection.ts';
-import { MTU } from '../network/records.ts';
+import { BATCH_BYTES, MTU } from '../network/records.ts';
 import { NetworkStack } from '../network/stack.ts';
 import type { Channel } from '../portal/channel.ts';
 import type { JsonObject } from '../portal/messages.ts';
 import type { PortalStream } from '../portal/stream.ts';
 
-/** What is written to the box at once: as much as a frame holds. */
-const BATCH_BYTES = 256 * 1024;
 /** Below this part of it a batch is copied out, and its memory used again. */
 const COPIED_BYTES_MAX = BATCH_BYTES / 8;
 const TICK_MS = 1_000;
@@ -35,6 +33,7 @@ export interface NetworkLinkOptions {
 /** A box's stack at the end of its wire. It lives until the wire ends or it is disposed of. */
 export class NetworkLink implements Disposable {
   readonly stack: NetworkStack;
+  readonly #channel: Channel;
   readonly #stream: PortalStream;
   #batch = Buffer.allocUnsafeSlow(BATCH_BYTES);
   #scheduled = false;
@@ -51,6 +50,7 @@ export class NetworkLink implements Disposable {
    * there.
    */
   constructor(channel: Channel, options: NetworkLinkOptions) {
+    this.#channel = channel;
     this.#onTraffic = options.onTraffic;
     this.stack = new NetworkStack({
       uplink: options.uplink,
@@ -105,11 +105,11 @@ export class NetworkLink implements Disposable {
     this.settle();
   }
 
-  /** What becomes ready together goes together. */
+  /** What all sockets have to say that are heard in one turn goes together: a guest pays by the frame. */
   #schedule(): void {
     if (this.#scheduled || this.#writing || this.#closed) return;
     this.#scheduled = true;
-    queueMicrotask(() => {
+    setImmediate(() => {
       this.#scheduled = false;
       void this.#write();
     });
@@ -121,6 +121,8 @@ export class NetworkLink implements Disposable {
     try {
       for (let batch = this.#nextBatch(); batch !== null; batch = this.#nextBatch()) {
         await this.#stream.write(batch);
+        // The link has it still: it is not ours to write to.
+        if (this.#channel.backlog > 0) this.#batch = Buffer.allocUnsafeSlow(BATCH_BYTES);
       }
     } catch {
       // The wire has ended, which the stream's end tells.
@@ -133,9 +135,7 @@ export class NetworkLink implements Disposable {
     const bytes = this.#closed ? 0 : this.stack.fill(this.#batch);
     if (bytes === 0) return null;
     const filled = this.#batch.subarray(0, bytes);
-    if (bytes <= COPIED_BYTES_MAX) return Uint8Array.from(filled);
-    this.#batch = Buffer.allocUnsafeSlow(BATCH_BYTES);
-    return filled;
+    return bytes <= COPIED_BYTES_MAX ? Buffer.from(filled) : filled;
   }
 }
 

@@ -176,7 +176,8 @@ export function answerTo(
   { ttlOffsets }: Pick<DnsAnswer, 'ttlOffsets'>,
   ageSeconds: number,
 ): Uint8Array {
-  const copy = message.slice();
+  // Not `slice`, which in a Buffer is no copy: what is kept must stay as it is.
+  const copy = new Uint8Array(message);
   const view = viewOf(copy);
   view.setUint16(0, query.id);
   copy.set(query.question.bytes, HEADER_BYTES);
@@ -254,7 +255,7 @@ function readQuestion(message: Uint8Array): DnsQuestion | null {
     name: labels.join('.'),
     type: view.getUint16(offset),
     class: view.getUint16(offset + 2),
-    bytes: message.slice(HEADER_BYTES, offset + 4),
+    bytes: new Uint8Array(message.subarray(HEADER_BYTES, offset + 4)),
   };
 }
 
