@@ -15,12 +15,44 @@ interface Block {
 
 const NO_BLOCK: Block = { bytes: new Uint8Array(0), start: 0, end: 0, ours: false };
 
+/** A block for pieces that are not small. */
+const LARGE_BLOCK_BYTES = 64 * 1024;
+/** Blocks that are kept for the next ones to come. */
+const SPARE_BLOCKS_MAX = 16;
+
+/** Large blocks that are used again and again: each new one would be garbage soon, which costs more than copying. */
+export class BlockPool {
+  #spare: Uint8Array[] = [];
+
+  take(): Uint8Array {
+    return this.#spare.pop() ?? new Uint8Array(LARGE_BLOCK_BYTES);
+  }
+
+  /** Nobody may have any part of it any more. */
+  giveBack(block: Uint8Array): void {
+    if (block.length === LARGE_BLOCK_BYTES && this.#spare.length < SPARE_BLOCKS_MAX) {
+      this.#spare.push(block);
+    }
+  }
+
+  /** Lets go of what is not in use. */
+  clear(): void {
+    this.#spare = [];
+  }
+}
+
 /** Bytes in the order they came. What it takes in memory is in proportion to its length, however small the pieces. */
 export class ByteQueue {
   #blocks: Block[] = [];
   /** Blocks before this one are gone; the array is shortened now and then. */
   #first = 0;
   #length = 0;
+  readonly #pool: BlockPool | null;
+
+  /** With a pool, what {@link take} or {@link slices} gave may not be looked at once it has been dropped. */
+  constructor(pool: BlockPool | null = null) {
+    this.#pool = pool;
+  }
 
   get length(): number {
     return this.#length;
@@ -37,6 +69,18 @@ export class ByteQueue {
     const block = this.#blockFor(piece.length);
     block.bytes.set(piece, block.end);
     block.end += piece.length;
+  }
+
+  /** Adds a copy of the bytes. */
+  copy(piece: Uint8Array): void {
+    this.#length += piece.length;
+    for (let rest = piece; rest.length > 0; ) {
+      const block = this.#blockWithRoom(rest.length);
+      const part = rest.subarray(0, block.bytes.length - block.end);
+      block.bytes.set(part, block.end);
+      block.end += part.length;
+      rest = rest.subarray(part.length);
+    }
   }
 
   /** Up to `length` bytes from `offset` on, as parts of what is kept. */
@@ -80,17 +124,34 @@ export class ByteQueue {
         return;
       }
       rest -= size;
+      if (block.ours) this.#pool?.giveBack(block.bytes);
       this.#blocks[this.#first++] = NO_BLOCK;
     }
     this.#shorten();
   }
 
-  /** A block of ours with room at the end. */
+  /** A block of ours with room for all at the end. */
   #blockFor(length: number): Block {
-    const last = this.#blocks.length > this.#first ? this.#blocks.at(-1) : undefined;
+    const last = this.#last();
     if (last?.ours === true && last.bytes.length - last.end >= length) return last;
     const size = Math.max(length, last === undefined ? FIRST_BLOCK_BYTES : BLOCK_BYTES);
-    const block = { bytes: new Uint8Array(size), start: 0, end: 0, ours: true };
+    return this.#push(new Uint8Array(size));
+  }
+
+  /** A block of ours with some room at the end. */
+  #blockWithRoom(length: number): Block {
+    const last = this.#last();
+    if (last?.ours === true && last.end < last.bytes.length) return last;
+    if (this.#pool === null || length < LARGE_BLOCK_BYTES / 2) return this.#blockFor(length);
+    return this.#push(this.#pool.take());
+  }
+
+  #last(): Block | undefined {
+    return this.#blocks.length > this.#first ? this.#blocks.at(-1) : undefined;
+  }
+
+  #push(bytes: Uint8Array): Block {
+    const block = { bytes, start: 0, end: 0, ours: true };
     this.#blocks.push(block);
     return block;
   }

@@ -33,7 +33,32 @@ export interface GuestConnection {
    * after the signal has been aborted it returns a stream that is already destroyed.
    */
   accept(): Duplex;
+  /** Instead of {@link accept}, for those that pass bytes on as they are: without a stream in between. */
+  carry(events: CarrierEvents): Carrier;
   refuse(kind: RefusalKind): void;
+}
+
+/** What comes of a connection that is carried. */
+export interface CarrierEvents {
+  /** Bytes from the box, which are kept for {@link Carrier.consumed}. */
+  data(piece: Uint8Array): void;
+  /** The box sends no more. */
+  end(): void;
+  /** There is room to write again. */
+  drained(): void;
+  /** The last call. `whole`: both sides have ended, and all has arrived. */
+  closed(whole: boolean): void;
+}
+
+/** The box's end of a connection that is carried. */
+export interface Carrier {
+  /** Takes a copy of bytes for the box. False if no more should come before `drained`. */
+  write(piece: Uint8Array): boolean;
+  end(): void;
+  /** So many bytes have been passed on: the box may send as many more. */
+  consumed(bytes: number): void;
+  /** Resets it, if it is not over. */
+  abort(): void;
 }
 
 /** Datagrams between one port of a box and one destination, until none has passed for some time. */

@@ -14,8 +14,17 @@ export interface StreamFlow {
 const READABLE_BYTES = 64 * 1024;
 const WRITABLE_BYTES = 64 * 1024;
 
+/** Where a connection's events go. */
+export interface FlowReader {
+  arrived(piece: Uint8Array): void;
+  arrivedEnd(): void;
+  drained(): void;
+  /** The last call. `aborted` by us; or by the box, as a reset or by being silent. */
+  over(why: 'done' | 'reset' | 'timeout' | 'aborted'): void;
+}
+
 /** A box's connection as a stream. An error nobody listens for is none: the stream is destroyed, and that is all. */
-export class GuestStream extends Duplex {
+export class GuestStream extends Duplex implements FlowReader {
   readonly #flow: StreamFlow;
   readonly #inbox = new ByteQueue();
   #wanted = false;
@@ -52,9 +61,13 @@ export class GuestStream extends Duplex {
     onRoom?.();
   }
 
-  /** The connection ended, and not as it should. */
-  failed(code: 'ECONNRESET' | 'ETIMEDOUT'): void {
-    const what = code === 'ECONNRESET' ? 'was reset by the box' : 'timed out: the box is silent';
+  over(why: 'done' | 'reset' | 'timeout' | 'aborted'): void {
+    if (why === 'reset') this.#failed('ECONNRESET', 'was reset by the box');
+    if (why === 'timeout') this.#failed('ETIMEDOUT', 'timed out: the box is silent');
+    if (why === 'aborted') this.destroy();
+  }
+
+  #failed(code: string, what: string): void {
     this.destroy(Object.assign(new Error(`The connection ${what}`), { code }));
   }
 

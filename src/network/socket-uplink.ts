@@ -1,10 +1,12 @@
 /** Connections and flows of a box, carried by ordinary sockets of this program. */
 import { createSocket, type Socket as DatagramSocket, type SocketOptions } from 'node:dgram';
 import { connect, type Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
-import type { GuestConnection, GuestFlow, RefusalKind } from './connection.ts';
+import type { Carrier, GuestConnection, GuestFlow, RefusalKind } from './connection.ts';
+import { GatheredWrites } from './gathered-writes.ts';
 import { resetSocket } from './reset-socket.ts';
 
+/** Read from a socket at once: as much as goes to the box at once. */
+const READ_BYTES = 256 * 1024;
 /** Datagrams that a socket has not sent; more are lost. */
 const UNSENT_BYTES_MAX = 1024 * 1024;
 /** Datagrams that wait for their socket. */
@@ -14,6 +16,8 @@ const UNSENT_DATAGRAMS_MAX = 1024;
 /** Carries what somebody else has allowed. */
 export class SocketUplink {
   readonly #open = new Set<Disposable>();
+  /** What all sockets read into: nothing stays in it. */
+  #readBuffer: Uint8Array | null = null;
 
   close(): void {
     for (const each of [...this.#open]) each[Symbol.dispose]();
@@ -21,12 +25,18 @@ export class SocketUplink {
 
   /** Connects to `address`, which is not looked at, and answers the box when that is done. */
   dial(connection: GuestConnection, address: string): void {
+    let carrier: Carrier | null = null;
+    this.#readBuffer ??= new Uint8Array(READ_BYTES);
     const socket = connect({
       host: address,
       port: connection.to.port,
       allowHalfOpen: true,
       noDelay: true,
       keepAlive: true,
+      onread: {
+        buffer: this.#readBuffer,
+        callback: (bytes, buffer) => carrier?.write(buffer.subarray(0, bytes)) ?? true,
+      },
     });
     this.#track(socket, () => socket.destroy());
     connection.signal.addEventListener('abort', () => socket.destroy(), { once: true });
@@ -34,7 +44,7 @@ export class SocketUplink {
     socket.once('error', refused);
     socket.once('connect', () => {
       socket.off('error', refused);
-      join(socket, connection.accept());
+      carrier = carry(socket, connection);
     });
   }
 
@@ -67,18 +77,27 @@ export class SocketUplink {
   }
 }
 
-/** Passes bytes, ends and errors both ways. */
-export function join(socket: Socket, guest: Duplex): void {
-  socket.pipe(guest);
-  guest.pipe(socket);
-  socket.on('error', () => guest.destroy());
+/** Passes ends and errors both ways, and bytes to the socket; those from it are given to what this returns. */
+function carry(socket: Socket, connection: GuestConnection): Carrier {
+  const writes = new GatheredWrites(socket, (bytes) => carrier.consumed(bytes));
+  const carrier = connection.carry({
+    data: (piece) => writes.push(piece),
+    end: () => writes.end(),
+    drained: () => socket.resume(),
+    closed: (whole) => {
+      if (!whole) resetSocket(socket);
+    },
+  });
+  let ended = false;
+  socket.on('error', () => carrier.abort());
+  socket.once('end', () => {
+    ended = true;
+    carrier.end();
+  });
   socket.once('close', () => {
-    if (!guest.writableFinished) guest.destroy();
+    if (!ended) carrier.abort();
   });
-  guest.once('close', () => {
-    const whole = guest.readableEnded && guest.writableFinished;
-    if (!whole) resetSocket(socket);
-  });
+  return carrier;
 }
 
 /** How the box learns why a socket did not connect. */

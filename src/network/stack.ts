@@ -9,6 +9,7 @@ import type { ConnectionRecord } from '../spec/connection-record.ts';
 import { parseIpAddress } from '../spec/ip-address.ts';
 import { BOX, GATEWAY, HOST_ALIAS } from './addresses.ts';
 import { BufferBudget } from './buffer-budget.ts';
+import { BlockPool } from './byte-queue.ts';
 import type { Uplink } from './connection.ts';
 import { encodeIcmp, encodeTcp } from './encode.ts';
 import { echoReply, quotation, type UnreachableReason, unreachable } from './icmp.ts';
@@ -23,11 +24,7 @@ import {
   read32,
 } from './ip.ts';
 import { Outbox } from './outbox.ts';
-import {
-  RECORD_HEADER_BYTES,
-  RecordReader,
-  STREAM_PACKET_BYTES,
-} from './records.ts';
+import { RECORD_HEADER_BYTES, RecordReader, STREAM_PACKET_BYTES } from './records.ts';
 import { parseTcp, TCP_HEADER_BYTES, type TcpOutput, type TcpSegment, tcpFlags } from './tcp.ts';
 import { type ConnectionHost, type ConnectionPlace, TcpConnection } from './tcp-connections.ts';
 import { Traffic, type TrafficCounts } from './traffic.ts';
@@ -54,6 +51,7 @@ const FLOWS_MAX = 1024;
 export class NetworkStack implements ConnectionHost, FlowHost {
   readonly traffic = new Traffic();
   readonly budget = new BufferBudget();
+  readonly blocks = new BlockPool();
   readonly #options: StackOptions;
   readonly #records = new RecordReader((packet) => this.#packet(packet));
   readonly #connections = new Map<string, TcpConnection>();
@@ -152,6 +150,7 @@ export class NetworkStack implements ConnectionHost, FlowHost {
     } else {
       this.#connections.delete(ended.place.key);
       this.#turns.delete(ended);
+      if (this.#connections.size === 0) this.blocks.clear();
     }
   }
 

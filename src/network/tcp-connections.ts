@@ -1,8 +1,15 @@
 import type { Duplex } from 'node:stream';
 import type { ConnectionState } from '../spec/connection-record.ts';
 import type { BufferBudget } from './buffer-budget.ts';
-import type { Endpoint, GuestConnection, RefusalKind } from './connection.ts';
-import { GuestStream } from './guest-stream.ts';
+import type { BlockPool } from './byte-queue.ts';
+import type {
+  Carrier,
+  CarrierEvents,
+  Endpoint,
+  GuestConnection,
+  RefusalKind,
+} from './connection.ts';
+import { type FlowReader, GuestStream } from './guest-stream.ts';
 import type { UnreachableReason } from './icmp.ts';
 import type { Route } from './ip.ts';
 import type { Ports, TcpOutput, TcpSegment } from './tcp.ts';
@@ -13,6 +20,7 @@ import type { OpenRecord, Traffic } from './traffic.ts';
 export interface ConnectionHost {
   readonly traffic: Traffic;
   readonly budget: BufferBudget;
+  readonly blocks: BlockPool;
   now(): number;
   /** The connection may have something to send. */
   ready(connection: TcpConnection): void;
@@ -52,7 +60,7 @@ export class TcpConnection implements GuestConnection {
   readonly #quoted: Uint8Array;
   readonly #record: OpenRecord;
   readonly #bufferBytes: number;
-  #stream: GuestStream | null = null;
+  #reader: FlowReader | null = null;
   #gaveUp: AbortController | null = null;
   /** How it ends if nothing else is said. */
   #verdict: ConnectionState = 'reset';
@@ -71,15 +79,16 @@ export class TcpConnection implements GuestConnection {
       initialSequence: start.initialSequence,
       linkSegmentBytes: start.linkSegmentBytes,
       bufferBytes: this.#bufferBytes,
+      blocks: host.blocks,
       now: host.now(),
       events: {
         ready: () => host.ready(this),
         data: (piece) => {
           this.#record.bytesSent += piece.length;
-          this.#stream?.arrived(piece);
+          this.#reader?.arrived(piece);
         },
-        end: () => this.#stream?.arrivedEnd(),
-        drained: () => this.#stream?.drained(),
+        end: () => this.#reader?.arrivedEnd(),
+        drained: () => this.#reader?.drained(),
         closed: (why) => this.#closed(why),
       },
     });
@@ -95,29 +104,52 @@ export class TcpConnection implements GuestConnection {
 
   get signal(): AbortSignal {
     this.#gaveUp ??= new AbortController();
-    if (this.flow.closed && this.#stream === null) this.#gaveUp.abort();
+    if (this.flow.closed && this.#reader === null) this.#gaveUp.abort();
     return this.#gaveUp.signal;
   }
 
   accept(): Duplex {
     const { flow } = this;
-    this.#stream ??= new GuestStream({
-      write: (piece) => {
-        this.#record.bytesReceived += piece.length;
-        return flow.write(piece);
-      },
+    const stream = new GuestStream({
+      write: (piece) => this.#counted(piece, flow.write(piece)),
       end: () => flow.end(),
       consumed: (bytes) => flow.consumed(bytes),
       abort: () => this.#reset(),
     });
-    if (flow.closed) this.#stream.destroy();
-    else this.#record.state = 'open';
-    flow.accept();
-    return this.#stream;
+    this.#open(stream);
+    return stream;
+  }
+
+  carry(events: CarrierEvents): Carrier {
+    const { flow } = this;
+    this.#open({
+      arrived: (piece) => events.data(piece),
+      arrivedEnd: () => events.end(),
+      drained: () => events.drained(),
+      over: (why) => events.closed(why === 'done'),
+    });
+    return {
+      write: (piece) => this.#counted(piece, flow.writeCopy(piece)),
+      end: () => flow.end(),
+      consumed: (bytes) => flow.consumed(bytes),
+      abort: () => this.#reset(),
+    };
+  }
+
+  #open(reader: FlowReader): void {
+    this.#reader = reader;
+    if (this.flow.closed) return reader.over('aborted');
+    this.#record.state = 'open';
+    this.flow.accept();
+  }
+
+  #counted(piece: Uint8Array, room: boolean): boolean {
+    this.#record.bytesReceived += piece.length;
+    return room;
   }
 
   refuse(kind: RefusalKind): void {
-    if (this.flow.closed || this.#stream !== null) return;
+    if (this.flow.closed || this.#reader !== null) return;
     this.#verdict = 'refused';
     if (kind === 'reset') return this.#reset();
     this.flow.abort();
@@ -142,10 +174,8 @@ export class TcpConnection implements GuestConnection {
     this.#host.traffic.close(this.#record, state, Date.now());
     this.#host.budget.giveBack(this.#bufferBytes);
     this.#host.forget(this);
-    // Once it was accepted, its stream tells.
-    if (this.#stream === null) this.#gaveUp?.abort();
-    if (why === 'reset') this.#stream?.failed('ECONNRESET');
-    if (why === 'timeout') this.#stream?.failed('ETIMEDOUT');
-    if (why === 'aborted') this.#stream?.destroy();
+    // Once it was accepted, its reader is told.
+    if (this.#reader === null) this.#gaveUp?.abort();
+    else this.#reader.over(why);
   }
 }

@@ -14,7 +14,7 @@
  *     asked ---accept---> answered ---ACK---> open ---both FINs acknowledged---> closed
  *       \______________________\_______________\____ RST, time-out, abort ____/
  */
-import { ByteQueue } from './byte-queue.ts';
+import { type BlockPool, ByteQueue } from './byte-queue.ts';
 import { advance, distance } from './sequence.ts';
 import { type TcpOutput, type TcpSegment, tcpFlags } from './tcp.ts';
 
@@ -42,6 +42,7 @@ export interface TcpFlowOptions {
   readonly linkSegmentBytes: number;
   /** What the box may send ahead of the reader, and what we keep for it at most. */
   readonly bufferBytes: number;
+  readonly blocks: BlockPool;
   readonly events: TcpFlowEvents;
   readonly now: number;
 }
@@ -90,7 +91,7 @@ export class TcpFlow {
   #acknowledge = false;
 
   // What goes to it.
-  readonly #queue = new ByteQueue();
+  readonly #queue: ByteQueue;
   #unacknowledged: number;
   #next: number;
   /** Beyond everything that was ever sent. */
@@ -117,6 +118,7 @@ export class TcpFlow {
   constructor(options: TcpFlowOptions) {
     const { syn, initialSequence } = options;
     this.#events = options.events;
+    this.#queue = new ByteQueue(options.blocks);
     this.#bufferBytes = Math.min(options.bufferBytes, WINDOW_FIELD_MAX << WINDOW_SHIFT);
     this.#linkSegmentBytes = options.linkSegmentBytes;
     this.#segmentBytes = Math.min(
@@ -156,6 +158,17 @@ export class TcpFlow {
   write(piece: Uint8Array): boolean {
     if (this.closed || this.#ending) return true;
     this.#queue.append(piece);
+    return this.#written();
+  }
+
+  /** The same with bytes that may change afterwards. */
+  writeCopy(piece: Uint8Array): boolean {
+    if (this.closed || this.#ending) return true;
+    this.#queue.copy(piece);
+    return this.#written();
+  }
+
+  #written(): boolean {
     this.#full = this.#queue.length >= this.#bufferBytes;
     this.#events.ready();
     return !this.#full;

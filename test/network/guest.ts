@@ -2,7 +2,13 @@
 import { randomInt } from 'node:crypto';
 import { type Duplex, duplexPair } from 'node:stream';
 import { GATEWAY } from '../../src/network/addresses.ts';
-import type { Endpoint, RefusalKind, Uplink } from '../../src/network/connection.ts';
+import type {
+  Carrier,
+  CarrierEvents,
+  Endpoint,
+  RefusalKind,
+  Uplink,
+} from '../../src/network/connection.ts';
 import { encodeQuery, parseAnswer } from '../../src/network/dns/message.ts';
 import { framed, messagesOf } from '../../src/network/dns/upstream.ts';
 
@@ -13,26 +19,43 @@ let ids = 0;
 export function connectThrough(uplink: Uplink, to: Endpoint): Promise<Duplex> {
   const { promise, resolve, reject } = Promise.withResolvers<Duplex>();
   const signal = new AbortController().signal;
+  const accept = () => {
+    const [ours, theirs] = duplexPair();
+    // As a reset would have it.
+    theirs.on('close', () => {
+      if (!theirs.writableFinished) ours.destroy();
+    });
+    ours.on('close', () => {
+      if (!ours.writableFinished) theirs.destroy();
+    });
+    resolve(ours);
+    return theirs;
+  };
   uplink.connection({
     id: ids++,
     from,
     to,
     signal,
-    accept: () => {
-      const [ours, theirs] = duplexPair();
-      // As a reset would have it.
-      theirs.on('close', () => {
-        if (!theirs.writableFinished) ours.destroy();
-      });
-      ours.on('close', () => {
-        if (!ours.writableFinished) theirs.destroy();
-      });
-      resolve(ours);
-      return theirs;
-    },
+    accept,
+    carry: (events) => carried(accept(), events),
     refuse: (kind) => reject(new Error(kind)),
   });
   return promise;
+}
+
+/** A stream as a connection is carried. */
+function carried(stream: Duplex, events: CarrierEvents): Carrier {
+  stream.on('data', (piece: Uint8Array) => events.data(piece));
+  stream.once('end', () => events.end());
+  stream.on('drain', () => events.drained());
+  stream.on('error', () => undefined);
+  stream.once('close', () => events.closed(stream.readableEnded && stream.writableFinished));
+  return {
+    write: (piece) => stream.write(Uint8Array.from(piece)),
+    end: () => stream.end(),
+    consumed: () => undefined,
+    abort: () => stream.destroy(),
+  };
 }
 
 /** Sends one datagram; what comes back, or how it was refused. */
