@@ -40,7 +40,15 @@ export interface StackOptions {
   readonly now: () => number;
   /** Called when {@link NetworkStack.fill} may have something to give. */
   readonly onReady: () => void;
+  /** Called when {@link NetworkStack.hurry} is to be called in {@link LATER_MS}. */
+  readonly onLater: () => void;
 }
+
+/**
+ * How long an acknowledgement waits for what may go with it, in ms: most servers nearby have answered by then, and a
+ * program that waits for it hardly notices.
+ */
+export const LATER_MS = 2;
 
 /** TCP connections at once, those that are being asked for too. More are ignored, and the box asks again. */
 const CONNECTIONS_MAX = 4096;
@@ -59,6 +67,8 @@ export class NetworkStack implements ConnectionHost, FlowHost {
   readonly #flows = new Map<string, UdpFlow>();
   /** Connections that may have something to send, in the order of their turns. */
   readonly #turns = new Set<TcpConnection>();
+  /** Those that have something to send that may wait. */
+  readonly #later = new Set<TcpConnection>();
   readonly #outbox = new Outbox();
   #lastId = 0;
   #closed = false;
@@ -85,6 +95,13 @@ export class NetworkStack implements ConnectionHost, FlowHost {
   /** Feeds what came from the box. @throws BoxliteError `Portal` if it is no stream of packets */
   receive(chunk: Uint8Array): void {
     if (!this.#closed) this.#records.push(chunk);
+  }
+
+  /** What could wait has waited. */
+  hurry(): void {
+    for (const connection of this.#later) this.#turns.add(connection);
+    if (this.#later.size > 0) this.#options.onReady();
+    this.#later.clear();
   }
 
   /** Writes records for the box to `target`, as many as there are and fit; returns their bytes. */
@@ -126,8 +143,15 @@ export class NetworkStack implements ConnectionHost, FlowHost {
   }
 
   ready(connection: TcpConnection): void {
+    this.#later.delete(connection);
     this.#turns.add(connection);
     this.#options.onReady();
+  }
+
+  later(connection: TcpConnection): void {
+    if (this.#turns.has(connection)) return;
+    this.#later.add(connection);
+    if (this.#later.size === 1) this.#options.onLater();
   }
 
   send(record: Uint8Array): void {
@@ -150,6 +174,7 @@ export class NetworkStack implements ConnectionHost, FlowHost {
     } else {
       this.#connections.delete(ended.place.key);
       this.#turns.delete(ended);
+      this.#later.delete(ended);
       if (this.#connections.size === 0) this.blocks.clear();
     }
   }

@@ -107,8 +107,10 @@ export class Bench {
     random32: () => 0xffff_ff00,
     now: () => this.time,
     onReady: () => undefined,
+    onLater: () => this.#later++,
   });
   readonly #buffer = new Uint8Array(256 * 1024);
+  #later = 0;
 
   send(packet: Uint8Array): void {
     this.stack.receive(record(packet));
@@ -118,8 +120,14 @@ export class Bench {
     this.send(packetTo(to, ipProtocol.tcp, tcpBytes(ports, fields)));
   }
 
-  /** The packets that wait for the box. Each must be sound. */
-  received(): IpPacket[] {
+  /** How often something was put off. */
+  get later(): number {
+    return this.#later;
+  }
+
+  /** The packets that are for the box, also those that may wait, unless `prompt`. Each must be sound. */
+  received({ prompt = false } = {}): IpPacket[] {
+    if (!prompt) this.stack.hurry();
     const packets: IpPacket[] = [];
     const reader = new RecordReader((packet) => {
       const parsed = parseIp(packet);
@@ -136,8 +144,8 @@ export class Bench {
     return packets;
   }
 
-  segments(): TcpSegment[] {
-    const segments = this.received().map((packet) => parseTcp(packet.payload));
+  segments(options: { prompt?: boolean } = {}): TcpSegment[] {
+    const segments = this.received(options).map((packet) => parseTcp(packet.payload));
     return segments.filter((segment) => segment !== null);
   }
 

@@ -183,6 +183,39 @@ describe('a TCP connection of a box', () => {
     assert.equal(other.stack.counts.tcpConnections, 0);
   });
 
+  it('acknowledges little together with the answer to it, and much, or what is out of place, at once', async () => {
+    const bench = new Bench();
+    bench.sendTcp(TO, PORTS, { flags: SYN, sequence: 0 });
+    const stream = bench.uplink.connections[0]?.accept() ?? assert.fail();
+    stream.resume();
+    const acknowledgement = ((bench.segments()[0]?.sequence ?? 0) + 1) >>> 0;
+    const say = (sequence: number, length: number) =>
+      bench.sendTcp(TO, PORTS, {
+        flags: ACK,
+        sequence,
+        acknowledgement,
+        payload: new Uint8Array(length),
+      });
+    say(1, 100);
+    assert.deepEqual([bench.segments({ prompt: true }), bench.later], [[], 1]);
+    stream.write('answer');
+    await turn();
+    const seen = bench.segments({ prompt: true });
+    assert.deepEqual(
+      seen.map((segment) => [segment.acknowledgement, segment.payload.length]),
+      [[101, 6]],
+    );
+    bench.stack.hurry();
+    assert.deepEqual(bench.segments({ prompt: true }), [], 'said already');
+    say(101, 20_000);
+    assert.equal(bench.segments({ prompt: true })[0]?.acknowledgement, 20_101);
+    say(1, 100);
+    assert.equal(bench.segments({ prompt: true })[0]?.acknowledgement, 20_101);
+    say(20_101, 1);
+    assert.deepEqual(bench.segments({ prompt: true }), []);
+    assert.equal(bench.segments()[0]?.acknowledgement, 20_102);
+  });
+
   it('survives both sides’ closing at once', () => {
     const bench = new Bench();
     bench.sendTcp(TO, PORTS, { flags: SYN, sequence: 0 });
