@@ -40,7 +40,7 @@ export interface StackOptions {
   readonly now: () => number;
   /** Called when {@link NetworkStack.fill} may have something to give. */
   readonly onReady: () => void;
-  /** Called when {@link NetworkStack.hurry} is to be called in {@link LATER_MS}. */
+  /** Called when {@link NetworkStack.hurry} is to be called every {@link LATER_MS} until it says no more. */
   readonly onLater: () => void;
 }
 
@@ -68,7 +68,9 @@ export class NetworkStack implements ConnectionHost, FlowHost {
   /** Connections that may have something to send, in the order of their turns. */
   readonly #turns = new Set<TcpConnection>();
   /** Those that have something to send that may wait. */
-  readonly #later = new Set<TcpConnection>();
+  #later = new Set<TcpConnection>();
+  /** Those that have waited since the last {@link hurry}. */
+  #waited = new Set<TcpConnection>();
   readonly #outbox = new Outbox();
   #lastId = 0;
   #closed = false;
@@ -97,11 +99,12 @@ export class NetworkStack implements ConnectionHost, FlowHost {
     if (!this.#closed) this.#records.push(chunk);
   }
 
-  /** What could wait has waited. */
-  hurry(): void {
-    for (const connection of this.#later) this.#turns.add(connection);
-    if (this.#later.size > 0) this.#options.onReady();
-    this.#later.clear();
+  /** Lets go what has waited since the last call, at least. Whether there is more that waits. */
+  hurry(): boolean {
+    for (const connection of this.#waited) this.ready(connection);
+    this.#waited = this.#later;
+    this.#later = new Set();
+    return this.#waited.size > 0;
   }
 
   /** Writes records for the box to `target`, as many as there are and fit; returns their bytes. */
@@ -144,14 +147,15 @@ export class NetworkStack implements ConnectionHost, FlowHost {
 
   ready(connection: TcpConnection): void {
     this.#later.delete(connection);
+    this.#waited.delete(connection);
     this.#turns.add(connection);
     this.#options.onReady();
   }
 
   later(connection: TcpConnection): void {
-    if (this.#turns.has(connection)) return;
+    if (this.#turns.has(connection) || this.#waited.has(connection)) return;
     this.#later.add(connection);
-    if (this.#later.size === 1) this.#options.onLater();
+    this.#options.onLater();
   }
 
   send(record: Uint8Array): void {
@@ -175,6 +179,7 @@ export class NetworkStack implements ConnectionHost, FlowHost {
       this.#connections.delete(ended.place.key);
       this.#turns.delete(ended);
       this.#later.delete(ended);
+      this.#waited.delete(ended);
       if (this.#connections.size === 0) this.blocks.clear();
     }
   }

@@ -68,7 +68,10 @@ const QUIET_MS = 300_000;
 const QUIET_PROBE_MS = 60_000;
 /** Probes in a row without an answer. */
 const PROBES_MAX = 5;
-/** So many bytes are acknowledged at once; fewer can wait for what is sent in answer to them. */
+/**
+ * So many bytes are acknowledged at once; fewer can wait for what is sent in answer to them. So can word of a larger
+ * window as long as there is room for so many.
+ */
 const PROMPT_BYTES = 16 * 1024;
 /** RFC 5681, 3.2. */
 const DUPLICATES_TO_RETRANSMIT = 3;
@@ -196,7 +199,9 @@ export class TcpFlow {
     const opens = distance(this.#promised, this.#windowEdge());
     const worthTelling = Math.min(this.#bufferBytes / 2, 2 * this.#segmentBytes);
     if (opens < worthTelling || this.#theirEnd) return;
-    this.#answer();
+    this.#acknowledge = true;
+    if (distance(this.#received, this.#promised) >= PROMPT_BYTES) return this.#events.later();
+    this.#prompt = true;
     this.#events.ready();
   }
 

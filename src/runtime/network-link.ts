@@ -108,11 +108,11 @@ export class NetworkLink implements Disposable {
   }
 
   #wait(): void {
-    if (this.#later) return;
+    if (this.#later || this.#closed) return;
     this.#later = true;
     setTimeout(() => {
       this.#later = false;
-      if (!this.#closed) this.stack.hurry();
+      if (this.stack.hurry()) this.#wait();
     }, LATER_MS).unref();
   }
 

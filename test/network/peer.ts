@@ -127,7 +127,7 @@ export class Bench {
 
   /** The packets that are for the box, also those that may wait, unless `prompt`. Each must be sound. */
   received({ prompt = false } = {}): IpPacket[] {
-    if (!prompt) this.stack.hurry();
+    while (!prompt && this.stack.hurry());
     const packets: IpPacket[] = [];
     const reader = new RecordReader((packet) => {
       const parsed = parseIp(packet);
