@@ -62,7 +62,7 @@ function locked(plan: LaunchPlan, input: JailInput): LaunchPlan {
     placed.executable,
     ...placed.args,
   ];
-  const env = { ...keptEnvironment(input), ...placed.env };
+  const kept = keptEnvironment(input);
   const inherited = {
     ...placed,
     descriptors: [
@@ -74,6 +74,7 @@ function locked(plan: LaunchPlan, input: JailInput): LaunchPlan {
   };
   if (!security.jailerEnabled) {
     const args = ['--pdeathsig', 'KILL', '--', ...command];
+    const env = { ...kept, ...placed.env };
     return { ...inherited, executable: input.programs.setpriv, args, env };
   }
   return {
@@ -83,18 +84,18 @@ function locked(plan: LaunchPlan, input: JailInput): LaunchPlan {
       ...namespaces(security),
       '--die-with-parent',
       '--new-session',
-      '--clearenv',
       '--cap-drop',
       'ALL',
       ...(emptyRoot ? ownRoot(placed, input) : hostRoot),
-      ...Object.entries(env).flatMap(([name, value]) => ['--setenv', name, value]),
+      ...Object.entries(placed.env).flatMap(([name, value]) => ['--setenv', name, value]),
       '--chdir',
       '/',
       ...filterArguments(inherited.descriptors.length, input),
       '--',
       ...command,
     ],
-    env: {},
+    // Not among the arguments, which everybody on the host can read.
+    env: kept,
   };
 }
 

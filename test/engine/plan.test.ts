@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { engines } from '../../src/engine/engine.ts';
 import { parseLdd } from '../../src/engine/libraries.ts';
-import { jailed, withHostPaths } from '../../src/jail/jail.ts';
+import { type JailInput, jailed, withHostPaths } from '../../src/jail/jail.ts';
 import type { EngineName, Kernel, LaunchPlan, Machine } from '../../src/spec/parts.ts';
 import { SecurityOptions } from '../../src/spec/security.ts';
 
@@ -136,7 +136,7 @@ describe('planQemu()', () => {
 });
 
 describe('jailed()', () => {
-  const inside = jailed(plan('uml'), {
+  const input: JailInput = {
     programs: {
       bubblewrap: '/usr/bin/bwrap',
       prlimit: '/usr/bin/prlimit',
@@ -149,7 +149,8 @@ describe('jailed()', () => {
     opened: null,
     root: null,
     environment: {},
-  });
+  };
+  const inside = jailed(plan('uml'), input);
 
   it('runs the plan in new namespaces, without capabilities, and ends with its parent', () => {
     assert.equal(inside.executable, '/usr/bin/setarch');
@@ -160,11 +161,21 @@ describe('jailed()', () => {
       '--unshare-net',
       '--die-with-parent',
       '--new-session',
-      '--clearenv',
     ]) {
       assert.ok(inside.args.includes(option), option);
     }
     assert.equal(after(inside, '--cap-drop'), 'ALL');
+  });
+
+  it('shows no variable of the host to who lists processes', () => {
+    const { args, env } = jailed(plan('uml'), {
+      ...input,
+      security: SecurityOptions.builder().allowEnv('TOKEN').build(),
+      environment: { TOKEN: 'secret', OTHER: 'kept' },
+    });
+    assert.doesNotMatch(args.join(' '), /secret|TOKEN/);
+    assert.deepEqual(env, { TOKEN: 'secret' });
+    assert.deepEqual(inside.env, {});
   });
 
   it('binds what the plan names, read-only, and nothing else', () => {
