@@ -12,11 +12,14 @@ export function secretEnvironment({ secrets }: Pick<BoxSpec, 'secrets'>): Enviro
   if (secrets.length === 0) return [];
   return [
     ...secrets.map(({ variable, placeholder }) => [variable, placeholder] as const),
-    // Node adds to what it has; the others take a whole list in its place.
+    // Node and Deno add to what they have; the others take a whole list in its place.
     ['NODE_EXTRA_CA_CERTS', AUTHORITY_PATH],
+    ['DENO_CERT', AUTHORITY_PATH],
     ['SSL_CERT_FILE', TRUST_BUNDLE_PATH],
     ['REQUESTS_CA_BUNDLE', TRUST_BUNDLE_PATH],
     ['CURL_CA_BUNDLE', TRUST_BUNDLE_PATH],
     ['GIT_SSL_CAINFO', TRUST_BUNDLE_PATH],
+    ['AWS_CA_BUNDLE', TRUST_BUNDLE_PATH],
+    ['GRPC_DEFAULT_SSL_ROOTS_FILE_PATH', TRUST_BUNDLE_PATH],
   ];
 }

@@ -242,7 +242,7 @@ export class OwnBox {
     this.holdFor(starting, true);
     try {
       const authority = row.spec.secrets.length > 0 ? this.#network?.authority : undefined;
-      if (authority !== undefined) await trustAuthority(vm.portal.channel, authority.pem);
+      if (authority !== undefined) await trustAuthority(vm.portal.channel, authority);
       this.#main = await MainCommand.start({
         channel: vm.portal.channel,
         spec: row.spec,

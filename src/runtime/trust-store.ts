@@ -1,12 +1,17 @@
 /**
  * Makes programs in a box trust the box's own authority: wherever an image of Debian, Alpine, Red Hat or SUSE keeps the
- * certificates that it trusts, and in files of ours that variables of every command name (box/secret-environment.ts).
+ * certificates that it trusts, in its keystores of Java, and in files of ours that variables of every command name
+ * (box/secret-environment.ts).
  */
+import { posix } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { BoxliteError } from '../base/errors.ts';
 import { FileService } from '../box/files/file-service.ts';
 import { BoxFileSystem } from '../box/files/file-system.ts';
 import { AUTHORITY_PATH, TRUST_BUNDLE_PATH } from '../box/secret-environment.ts';
+import type { CertificateAuthority } from '../network/tls/authority.ts';
+import { withTrusted } from '../network/tls/keystore.ts';
+import { subjectHash } from '../network/tls/subject-hash.ts';
 import type { Channel } from '../portal/channel.ts';
 
 /** Where images have all certificates in one file, in the order in which one is taken for the whole list. */
@@ -24,13 +29,29 @@ const ANCHORS = [
   '/etc/pki/trust/anchors',
 ];
 const ANCHOR_NAME = 'boxlite.crt';
+/** Folders in which OpenSSL finds a certificate by the hash of its name. */
+const HASHED = ['/etc/ssl/certs', '/etc/pki/ca-trust/extracted/pem/directory-hash'];
+/** Of Debian and Alpine, of Red Hat, and of the images of JDK's makers. */
+const KEYSTORES = [
+  '/etc/ssl/certs/java/cacerts',
+  '/etc/pki/ca-trust/extracted/java/cacerts',
+  '/opt/java/openjdk/lib/security/cacerts',
+];
+/** Each folder in it is a JDK, or a JRE of Java 9 and later; before that the JRE was a folder in it. */
+const JAVA_FOLDER = '/usr/lib/jvm';
+const JAVA_PLACES = ['lib/security/cacerts', 'jre/lib/security/cacerts'];
+/** More than anybody installs. */
+const JAVAS_MAX = 16;
 /** Real ones have 250 KB. */
 const BUNDLE_BYTES_MAX = 4 * 1024 * 1024;
 const BEGIN = '# BEGIN BoxLite, made anew each time that the box starts\n';
 const END = '# END BoxLite\n';
 
 /** Adds a certificate to what a box trusts, in place of the one it had there from an earlier start. */
-export async function trustAuthority(channel: Channel, pem: string): Promise<void> {
+export async function trustAuthority(
+  channel: Channel,
+  { pem, certificate, name }: CertificateAuthority,
+): Promise<void> {
   const host = { connect: async () => ({ channel }), busy: <T>(work: Promise<T>) => work };
   const fs = new BoxFileSystem(new FileService(host));
   const bundles = await Promise.all(BUNDLES.map((path) => readBundle(fs, path)));
@@ -44,7 +65,36 @@ export async function trustAuthority(channel: Channel, pem: string): Promise<voi
   changed.set(TRUST_BUNDLE_PATH, withAuthority(all, pem));
   changed.set(AUTHORITY_PATH, pem);
   await Promise.all([...changed].map(([path, text]) => fs.writeFile(path, text)));
-  await Promise.all(ANCHORS.map((folder) => addAnchor(fs, folder, pem)));
+  const extra = [
+    ...ANCHORS.map((folder) => `${folder}/${ANCHOR_NAME}`),
+    ...HASHED.map((folder) => `${folder}/${subjectHash(name)}.0`),
+  ];
+  await Promise.all([
+    ...extra.map((path) => ifThere(fs.writeFile(path, pem))),
+    ...(await keystoresOf(fs)).map((path) => ifThere(trustInJava(fs, path, certificate))),
+  ]);
+}
+
+/** Every keystore that the box has by now, once. */
+async function keystoresOf(fs: BoxFileSystem): Promise<string[]> {
+  const javas = (await ifThere(fs.readdir(JAVA_FOLDER))) ?? [];
+  const places = javas
+    .slice(0, JAVAS_MAX)
+    .flatMap((java) => JAVA_PLACES.map((place) => posix.join(JAVA_FOLDER, java, place)));
+  const found = await Promise.all(
+    [...KEYSTORES, ...places].map((path) => ifThere(fs.realpath(path))),
+  );
+  return [...new Set(found.filter((path) => path !== null))];
+}
+
+async function trustInJava(
+  fs: BoxFileSystem,
+  path: string,
+  certificate: Uint8Array,
+): Promise<void> {
+  if ((await fs.stat(path)).size > BUNDLE_BYTES_MAX) return;
+  const changed = withTrusted(await fs.readFile(path), certificate);
+  if (changed !== null) await fs.writeFile(path, changed);
 }
 
 /** A list of certificates with ours at its end, once. */
@@ -58,21 +108,17 @@ export function withAuthority(text: string, pem: string): string {
 
 /** Null if there is none that anybody could use. */
 async function readBundle(fs: BoxFileSystem, path: string): Promise<string | null> {
+  const size = (await ifThere(fs.stat(path)))?.size ?? Number.POSITIVE_INFINITY;
+  return size > BUNDLE_BYTES_MAX ? null : await ifThere(fs.readFile(path, 'utf8'));
+}
+
+/** Null where the image has no such file or folder, which then needs nothing in it. */
+async function ifThere<T>(work: Promise<T>): Promise<T | null> {
   try {
-    if ((await fs.stat(path)).size > BUNDLE_BYTES_MAX) return null;
-    return await fs.readFile(path, 'utf8');
+    return await work;
   } catch (error) {
     if (BoxliteError.is(error, 'NotFound') || hasFileCode(error)) return null;
     throw error;
-  }
-}
-
-/** An image without that folder needs nothing in it. */
-async function addAnchor(fs: BoxFileSystem, folder: string, pem: string): Promise<void> {
-  try {
-    await fs.writeFile(`${folder}/${ANCHOR_NAME}`, pem);
-  } catch (error) {
-    if (!hasFileCode(error)) throw error;
   }
 }
 

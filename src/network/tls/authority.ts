@@ -12,15 +12,19 @@ export interface ServerIdentity {
 
 /** See the top of this file. */
 export class CertificateAuthority {
-  /** Its certificate, for the box to trust. */
+  /** Its certificate, for the box to trust, as text and as it is. */
   readonly pem: string;
+  readonly certificate: Uint8Array;
+  /** For people who look at certificates; it is all of the certificate's subject. */
+  readonly name: string;
   readonly #authority: Certified;
   readonly #identities = new Map<string, ServerIdentity>();
 
-  /** The name is for people who look at certificates. */
   constructor(name: string) {
+    this.name = name;
     this.#authority = makeAuthority(name);
-    this.pem = pemOf(this.#authority.certificate);
+    this.certificate = this.#authority.certificate;
+    this.pem = pemOf(this.certificate);
   }
 
   /** What a TLS server needs to be taken for this host by the box. */

@@ -1,5 +1,5 @@
 // pure
-/** Writes the distinguished encoding of ASN.1 (X.690). It reads nothing: what is written here is all ours. */
+/** Writes the distinguished encoding of ASN.1 (X.690). What is written here is all ours. */
 
 const TAG = {
   boolean: 0x01,
@@ -8,6 +8,7 @@ const TAG = {
   octetString: 0x04,
   objectId: 0x06,
   utf8String: 0x0c,
+  bmpString: 0x1e,
   generalizedTime: 0x18,
   utcTime: 0x17,
   sequence: 0x30,
@@ -57,6 +58,11 @@ export function octetString(bytes: Uint8Array): Uint8Array {
 
 export function utf8String(text: string): Uint8Array {
   return element(TAG.utf8String, new TextEncoder().encode(text));
+}
+
+/** Text in UTF-16, big-endian. */
+export function bmpString(text: string): Uint8Array {
+  return element(TAG.bmpString, Buffer.from(text, 'utf16le').swap16());
 }
 
 /** `2.5.29.17` */
