@@ -16,7 +16,8 @@ const RECORD_KINDS = { first: 20, last: 24 } as const;
 const MESSAGE_CLIENT_HELLO = 1;
 const EXTENSION_SERVER_NAME = 0;
 const EXTENSION_ALPN = 16;
-const EXTENSION_ENCRYPTED_HELLO = 0xfe0d;
+/** RFC 9849, and the encrypted server name that was before it. */
+const ENCRYPTED_EXTENSIONS = [0xfe0d, 0xffce];
 const NAME_KIND_HOST = 0;
 
 /** What it says. */
@@ -110,7 +111,7 @@ function parseHello(body: Uint8Array): ClientHello | null {
     // Readers differ in which of two counts.
     if (seen.has(kind)) return null;
     seen.add(kind);
-    if (kind === EXTENSION_ENCRYPTED_HELLO) hello.encrypted = true;
+    if (ENCRYPTED_EXTENSIONS.includes(kind)) hello.encrypted = true;
     if (kind === EXTENSION_ALPN) hello.protocols = parseProtocols(data);
     if (kind !== EXTENSION_SERVER_NAME) continue;
     hello.serverName = parseServerName(data);

@@ -28,7 +28,7 @@ function uplinkFor(...patterns: string[]): PolicyUplink {
   });
 }
 
-if (inNamespace(import.meta.filename, `${servers.private} in-hosts.example\n`)) {
+if (inNamespace(import.meta.filename, { hosts: `${servers.private} in-hosts.example\n` })) {
   const real = new RealServers();
   const sockets: Socket[] = [];
 

@@ -1,26 +1,16 @@
 import assert from 'node:assert/strict';
-import { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
-import { type ConnectionOptions, connect } from 'node:tls';
 import fc from 'fast-check';
 import { readClientHello } from '../../src/network/client-hello.ts';
 import { readBeginning } from '../../src/network/first-bytes.ts';
 import { hostOfAuthority, requestHost } from '../../src/network/http-host.ts';
-
-/** What Node's own TLS says first. */
-function realHello(options: ConnectionOptions): Promise<Buffer> {
-  return new Promise((resolve) => {
-    const wire = new Duplex({
-      read: () => undefined,
-      write: (chunk: Buffer, _encoding, done) => {
-        resolve(chunk);
-        done();
-        wire.destroy();
-      },
-    });
-    connect({ socket: wire, ...options }).on('error', () => undefined);
-  });
-}
+import {
+  ENCRYPTED_HELLO,
+  ENCRYPTED_NAME,
+  realHello,
+  WARNING,
+  withExtension,
+} from './client-hellos.ts';
 
 /** The same message in records of other lengths. */
 function refragmented(hello: Buffer, size: number): Buffer {
@@ -58,10 +48,10 @@ describe('readBeginning() of TLS', () => {
   });
 
   it('sees that there is an encrypted one inside', () => {
-    const extension = Buffer.from([0xfe, 0x0d, 0, 1, 0]);
-    const grown = withExtension(hello, extension);
-    const beginning = readBeginning(grown);
-    assert.equal(beginning.kind === 'tls' && beginning.hello.encrypted, true);
+    for (const extension of [ENCRYPTED_HELLO, ENCRYPTED_NAME]) {
+      const beginning = readBeginning(withExtension(hello, extension));
+      assert.equal(beginning.kind === 'tls' && beginning.hello.encrypted, true);
+    }
   });
 
   it('refuses two names, two extensions of a kind, and empty records without end', () => {
@@ -98,20 +88,6 @@ describe('readBeginning() of TLS', () => {
   });
 });
 
-/** The same hello with one more extension, all lengths put right. */
-function withExtension(bytes: Buffer, extension: Buffer): Buffer {
-  const grown = Buffer.concat([bytes, extension]);
-  const by = extension.length;
-  grown.writeUInt16BE(bytes.readUInt16BE(3) + by, 3);
-  grown.writeUIntBE(bytes.readUIntBE(6, 3) + by, 6, 3);
-  let at = 9 + 34;
-  at += 1 + bytes.readUInt8(at);
-  at += 2 + bytes.readUInt16BE(at);
-  at += 1 + bytes.readUInt8(at);
-  grown.writeUInt16BE(bytes.readUInt16BE(at) + by, at);
-  return grown;
-}
-
 describe('readBeginning() of the rest', () => {
   const kindOf = (text: string) => readBeginning(Buffer.from(text, 'latin1')).kind;
 
@@ -144,8 +120,7 @@ describe('readBeginning() of the rest', () => {
   });
 
   it('does not let pass as something else what a server takes for TLS', () => {
-    const warning = '\x15\x03\x01\0\x02\x01\0';
-    assert.equal(kindOf(warning + hello.toString('latin1')), 'malformed');
+    assert.equal(kindOf(WARNING.toString('latin1') + hello.toString('latin1')), 'malformed');
     assert.equal(kindOf(`\x14\x03\x03\0\x01\x01${hello.toString('latin1')}`), 'malformed');
     // The hello of SSL 2 (RFC 5246, appendix E.2): no session, one cipher suite, 16 bytes of randomness.
     const old = `\x80\x1c\x01\x03\x03\0\x03\0\0\0\x10\0\0\x2f${'r'.repeat(16)}`;

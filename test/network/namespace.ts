@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 
-/** Addresses of servers, the last the name server's. They are set aside for documentation (RFC 5737, 3849). */
+/** Addresses of servers. The public ones are set aside for documentation (RFC 5737, 3849). */
 export const servers = {
   one: '203.0.113.10',
   two: '203.0.113.20',
@@ -18,6 +18,8 @@ export const servers = {
   v6: '2001:db8::10',
   names: '203.0.113.53',
   private: '10.1.2.3',
+  metadata: '169.254.169.254',
+  metadata6: 'fd00:ec2::254',
 } as const;
 /** The names that the certificate of {@link serverKeys} is for. */
 export const certified = [
@@ -40,7 +42,7 @@ const MARK = 'BOXLITE_TEST_NAMESPACE';
 /** Runs this file's tests in a namespace: false in the program that does so, true within. */
 export function inNamespace(
   file: string,
-  { hosts = '', timeoutMs = 300_000 }: NamespaceOptions = {},
+  { hosts = '', timeoutMs = 700_000 }: NamespaceOptions = {},
 ): boolean {
   if (process.env[MARK] !== undefined) return true;
   test('in a network namespace', { timeout: timeoutMs }, async (context) => {

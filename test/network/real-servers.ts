@@ -38,7 +38,10 @@ export class RealServers implements AsyncDisposable {
   }
 
   /** A web server with these `server` blocks. It serves `www` in the folder, and logs credentials. */
-  async nginx(port: number, ...blocks: readonly string[]): Promise<void> {
+  async nginx(
+    address: { readonly port: number; readonly host: string },
+    ...blocks: readonly string[]
+  ): Promise<void> {
     mkdirSync(join(this.folder, 'www'), { recursive: true });
     const config = join(this.folder, 'nginx.conf');
     const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
@@ -57,11 +60,11 @@ export class RealServers implements AsyncDisposable {
       }`,
     );
     const errors = ['-e', this.#log('web-errors')];
-    await this.#start('nginx', ['-c', config, ...errors], { port, host: servers.one });
+    await this.#start('nginx', ['-c', config, ...errors], address);
   }
 
   async iperf3(): Promise<void> {
-    await this.#start('iperf3', ['-s'], { port: 5201, host: servers.one });
+    await this.#start('iperf3', ['-s'], { port: 5201, host: servers.two });
   }
 
   /** What a server has logged. */

@@ -20,7 +20,7 @@ export function debianLayer(under = ''): string {
   const path = join(tmpdir(), `boxlite-debian-layer-${state}${under && `-${under}`}.tar`);
   if (existsSync(path)) return path;
   const partial = `${path}.${process.pid}`;
-  const names = filesOf(installedClosure(WANTED)).map((file) => `.${file}`);
+  const names = packageFiles(WANTED).map((file) => `.${file}`);
   const options = ['--format=pax', '--no-recursion', '--numeric-owner', '--xattrs', '--sort=none'];
   // Not to be applied to what symbolic links lead to.
   if (under !== '') options.push(`--transform=s,^[.],./${under},S`);
@@ -31,6 +31,11 @@ export function debianLayer(under = ''): string {
   });
   renameSync(partial, path);
   return path;
+}
+
+/** All paths of these packages, of those that they need, and of the essential ones, directories first. */
+export function packageFiles(wanted: readonly string[]): string[] {
+  return filesOf(installedClosure(wanted));
 }
 
 /** The packages and all that they depend on, as far as they are installed. */
