@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, statSync } from 'node:fs';
 import {
   createServer as createHttpServer,
   type IncomingMessage,
@@ -9,6 +10,7 @@ import {
 import { createSecureServer, type Http2SecureServer } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import type { Server } from 'node:net';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import { BoxliteRuntime, type BoxOptions, type LiteBox } from '../../src/index.ts';
@@ -16,6 +18,9 @@ import { NameServer } from '../network/name-server.ts';
 import { inNamespace, serverKeys, servers } from '../network/namespace.ts';
 import { forEachEngine, sharedBox, shell, TestRuntime } from './fixture.ts';
 import { copyProgram } from './host-programs.ts';
+import { textsInMemory } from './memory-search.ts';
+import { eventually } from './polling.ts';
+import { descendants } from './processes.ts';
 
 const VALUE = 'sk-live-0123456789abcdef';
 const options: BoxOptions = {
@@ -25,9 +30,10 @@ const options: BoxOptions = {
   ],
 };
 
-/** Whether any file below a folder has these bytes. Another program looks: to close a database's file ends our locks. */
-function isBelow(folder: string, bytes: string): boolean {
-  return spawnSync('grep', ['-rqaF', '--exclude=disk.ext4', bytes, folder]).status !== 1;
+/** The files below a folder that have these bytes. Another program looks: to close a database's file ends our locks. */
+function filesWith(folder: string, bytes: string): string[] {
+  const { stdout } = spawnSync('grep', ['-rlaF', bytes, folder], { encoding: 'utf8' });
+  return stdout.split('\n').filter((path) => path !== '');
 }
 
 if (inNamespace(import.meta.filename)) {
@@ -135,6 +141,44 @@ if (inNamespace(import.meta.filename)) {
       });
     });
 
+    it('the value is in no memory of the guest, on no disk and in no file of the box', async () => {
+      await using owner = new TestRuntime(engine);
+      const box = await owner.makeBox(
+        { ...options, memoryMib: 128, autoRemove: false, diskSizeGb: 1 },
+        'searched',
+      );
+      await copyProgram(box, '/usr/bin/curl');
+      const header = '-H "Authorization: Bearer $BOXLITE_SECRET_API_KEY"';
+      const script = `curl -sS ${header} https://api.example/ | tee /answer; sync; exec sleep 1000`;
+      await using _command = await box.run(['sh', '-c', script]);
+      await eventually('the request', () => (seen.at(-1) === `Bearer ${VALUE} ` ? true : null));
+      await shell(box, 'until [ -s /answer ]; do sleep 0.1; done; sync');
+      const placeholder = '<BOXLITE_SECRET:api-key>';
+      const found = new Set(
+        descendants().flatMap(({ pid }) => [...textsInMemory(pid, [VALUE, placeholder])]),
+      );
+      // What the box does have is found, so what is not found is not there.
+      assert.deepEqual([...found], [placeholder]);
+      await box.stop();
+      assert.deepEqual(filesWith(owner.homeDir, VALUE), []);
+      const disks = filesWith(owner.homeDir, placeholder).filter((path) => path.endsWith('.ext4'));
+      assert.equal(disks.length, 1);
+      await owner.runtime.remove('searched');
+    });
+
+    it("what is in the home is its owner's alone to read", async () => {
+      await using owner = new TestRuntime(engine);
+      const box = await owner.makeBox({ ...options, autoRemove: false }, 'private');
+      await box.start();
+      const names = readdirSync(owner.homeDir);
+      assert.ok(names.includes('secrets.key') && names.includes('boxlite.db'), names.join());
+      for (const path of [owner.homeDir, ...names.map((name) => join(owner.homeDir, name))]) {
+        assert.equal(statSync(path).mode & 0o077, 0, path);
+      }
+      await box.stop();
+      await owner.runtime.remove('private');
+    });
+
     it('a box keeps its secrets for other programs, and on the disk nobody reads them', async () => {
       await using owner = new TestRuntime(engine);
       const ask = async (box: LiteBox) => {
@@ -146,7 +190,7 @@ if (inNamespace(import.meta.filename)) {
       assert.equal(await ask(box), 'you said: <BOXLITE_SECRET:api-key> \n');
       assert.equal(seen.at(-1), `${VALUE} `);
       await box.stop();
-      assert.ok(!isBelow(owner.homeDir, VALUE));
+      assert.deepEqual(filesWith(owner.homeDir, VALUE), []);
       await using other = new BoxliteRuntime({ homeDir: owner.homeDir });
       const same = await other.get('lasting');
       assert.ok(same !== null);
