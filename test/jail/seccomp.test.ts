@@ -161,6 +161,19 @@ for (const kind of kinds) {
       }
     });
 
+    it('lets no message be out of band', () => {
+      for (const arch of architectures) {
+        const filter = filterFor(kind, arch);
+        for (const name of ['sendmsg', 'recvmsg'] as const) {
+          const number = syscallNumbers[name][arch];
+          for (const flags of [1n, 0x4001n, 0x1_0000_0001n]) {
+            const call = { arch: audit[arch], number, args: [3n, 0n, flags] };
+            assert.equal(decide(filter, call), verdicts.refuse);
+          }
+        }
+      }
+    });
+
     it('has none of what a taken-over VMM would want', () => {
       const names: readonly string[] = list.flatMap(({ calls }): readonly SyscallName[] => calls);
       const unwanted =

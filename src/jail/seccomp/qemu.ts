@@ -1,5 +1,5 @@
 // pure
-import { type AllowList, bits, is, type Rule } from './rule.ts';
+import { type AllowList, bits, inBand, is, type Rule } from './rule.ts';
 
 /** linux/sched.h. */
 const CLONE_THREAD = 0x0001_0000;
@@ -130,9 +130,10 @@ export const qemuCalls: AllowList = [
 
   // The wire and the console.
   {
-    calls: ['recvmsg', 'sendmsg', 'writev', 'write', 'getsockopt', 'setsockopt'],
+    calls: ['writev', 'write', 'getsockopt', 'setsockopt'],
     why: 'the wire and the console',
   },
+  { calls: ['recvmsg', 'sendmsg'], why: 'the wire', args: inBand },
   { calls: ['getpeername', 'getsockname'], why: 'the wire is asked what kind of socket it is' },
   {
     calls: ['readv', 'shutdown'],

@@ -31,6 +31,15 @@ export function is(index: number, equals: number): ArgumentTest {
   return { index, mask: INT, equals: BigInt(equals) };
 }
 
+/** linux/socket.h. */
+const MSG_OOB = 1;
+
+/**
+ * That a message is in band, of sendmsg(2) and recvmsg(2). Nobody needs the other kind between Unix sockets, and it has brought the
+ * host's kernel down from inside of a filter before (CVE-2025-38236).
+ */
+export const inBand: readonly ArgumentTest[] = [bits(2, MSG_OOB, 0)];
+
 /** Of these bits, the argument has those of `set`, and no others. */
 export function bits(index: number, mask: number, set: number): ArgumentTest {
   return { index, mask: BigInt(mask), equals: BigInt(set) };

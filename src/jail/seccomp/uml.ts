@@ -1,5 +1,5 @@
 // pure
-import { type AllowList, bits, is, type Rule } from './rule.ts';
+import { type AllowList, bits, inBand, is, type Rule } from './rule.ts';
 
 /** linux/sched.h. */
 const CLONE_NAMESPACES = 0x7e02_0000;
@@ -194,7 +194,11 @@ export const umlSeccompCalls: AllowList = [
     why: 'a stub is a small program in memory, which is executed from there',
   },
   { calls: ['close_range', 'dup2'], why: 'a stub closes what it does not need' },
-  { calls: ['sendmsg', 'recvmsg'], why: 'a stub is given the descriptors it may map' },
+  {
+    calls: ['sendmsg', 'recvmsg'],
+    why: 'a stub is given the descriptors it may map',
+    args: inBand,
+  },
   { calls: ['signalfd4'], why: 'signals of processors are read from a descriptor' },
   ...oneOf('prctl', 0, processOptions, {
     why: 'a stub dies with UML, gets no privileges, and has a name',
@@ -236,5 +240,6 @@ export const umlTraceCalls: AllowList = [
     calls: ['sendmsg', 'recvmsg'],
     why: 'a stub is given the descriptors it may map',
     when: 'in ptrace mode of newer kernels',
+    args: inBand,
   },
 ];
