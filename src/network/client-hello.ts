@@ -3,6 +3,7 @@
  * The first message of a TLS client (RFC 8446, 4.1.2; RFC 6066, 3), as far as it says which host it is for. It may be
  * cut into any number of records and arrive in any pieces.
  */
+import { concat } from './tls/der.ts';
 
 /** The longest we gather: real ones take 2 KiB, with post-quantum keys. */
 export const CLIENT_HELLO_BYTES_MAX = 32 * 1024;
@@ -32,7 +33,8 @@ export interface ClientHello {
 
 /** `more`: so far it could be one. */
 export type ClientHelloReading =
-  | { readonly kind: 'hello'; readonly hello: ClientHello }
+  /** With the number of bytes that its records take. */
+  | { readonly kind: 'hello'; readonly hello: ClientHello; readonly bytes: number }
   | { readonly kind: 'more' }
   | { readonly kind: 'malformed' };
 
@@ -57,44 +59,35 @@ function beginsWith(bytes: Uint8Array, wanted: readonly number[]): boolean | nul
   return bytes.length < wanted.length ? null : true;
 }
 
-/** Reads what has come of a connection that {@link looksLikeTls}. */
+/** Reads a message's records, at the beginning of which `bytes` are. What comes behind it is not looked at. */
 export function readClientHello(bytes: Uint8Array): ClientHelloReading {
-  const message = joinRecords(bytes);
-  if (message === null) return MALFORMED;
-  if (message.length > 0 && message[0] !== MESSAGE_CLIENT_HELLO) return MALFORMED;
-  if (message.length >= HANDSHAKE_HEADER_BYTES) {
-    const length = number(message.subarray(1, HANDSHAKE_HEADER_BYTES));
-    if (length > CLIENT_HELLO_BYTES_MAX) return MALFORMED;
-    const body = message.subarray(HANDSHAKE_HEADER_BYTES);
-    if (body.length >= length) {
-      const hello = parseHello(body.subarray(0, length));
-      return hello === null ? MALFORMED : { kind: 'hello', hello };
+  const parts: Uint8Array[] = [];
+  let gathered = 0;
+  let wanted: number | null = null;
+  for (let offset = 0; offset < bytes.length; ) {
+    if (bytes[offset] !== RECORD_HANDSHAKE) return MALFORMED;
+    const start = offset + RECORD_HEADER_BYTES;
+    if (start > bytes.length) break;
+    const length = number(bytes.subarray(start - 2, start));
+    // An empty one would let a client send for ever and say nothing.
+    if (length === 0 || length > RECORD_BYTES_MAX) return MALFORMED;
+    offset = start + length;
+    const part = bytes.subarray(start, offset);
+    if (gathered === 0 && part.length > 0 && part[0] !== MESSAGE_CLIENT_HELLO) return MALFORMED;
+    parts.push(part);
+    gathered += part.length;
+    if (wanted === null && gathered >= HANDSHAKE_HEADER_BYTES) {
+      wanted =
+        HANDSHAKE_HEADER_BYTES + number(concat(...parts).subarray(1, HANDSHAKE_HEADER_BYTES));
+      if (wanted > CLIENT_HELLO_BYTES_MAX) return MALFORMED;
     }
+    if (wanted === null || gathered < wanted) continue;
+    // No client says anything more before it has heard of the server, least of all in the same record.
+    const hello =
+      gathered > wanted ? null : parseHello(concat(...parts).subarray(HANDSHAKE_HEADER_BYTES));
+    return hello === null ? MALFORMED : { kind: 'hello', hello, bytes: offset };
   }
   return bytes.length > CLIENT_HELLO_BYTES_MAX ? MALFORMED : MORE;
-}
-
-/** The handshake's bytes in all records that have come; null if they are none. */
-function joinRecords(bytes: Uint8Array): Uint8Array | null {
-  const parts: Uint8Array[] = [];
-  let offset = 0;
-  while (offset < bytes.length) {
-    if (bytes[offset] !== RECORD_HANDSHAKE) return null;
-    const length = number(bytes.subarray(offset + 3, offset + RECORD_HEADER_BYTES));
-    if (offset + RECORD_HEADER_BYTES > bytes.length) break;
-    // An empty one would let a client send for ever and say nothing.
-    if (length === 0 || length > RECORD_BYTES_MAX) return null;
-    offset += RECORD_HEADER_BYTES;
-    parts.push(bytes.subarray(offset, offset + length));
-    offset += length;
-  }
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
 }
 
 function parseHello(body: Uint8Array): ClientHello | null {

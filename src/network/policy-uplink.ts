@@ -5,7 +5,7 @@
  */
 
 import { isIP, type Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { type Duplex, Transform } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { messageOf, systemCode } from '../base/errors.ts';
 import type { SecretRule } from '../spec/box-spec.ts';
@@ -31,8 +31,9 @@ import {
   NetworkPolicy,
   type Verdict,
 } from './policy.ts';
-import { pump } from './pump.ts';
+import { pump, pumpThrough } from './pump.ts';
 import { Refusals } from './refusals.ts';
+import { SecondHello } from './second-hello.ts';
 import { isFor, Substitution } from './secrets/substitution.ts';
 import { refusalFor, SocketUplink } from './socket-uplink.ts';
 import type { CertificateAuthority } from './tls/authority.ts';
@@ -176,6 +177,7 @@ export class PolicyUplink implements Uplink {
       if (this.#hasSecrets(host, joined.to.port)) {
         return this.#intercept(joined, host, beginning.hello);
       }
+      return this.#watchHello(joined);
     }
     if (beginning?.kind === 'http') return this.#http1.serve(this.#leg(joined));
     pump(guest, upstream);
@@ -185,12 +187,17 @@ export class PolicyUplink implements Uplink {
   async #intercept(joined: Joined, host: string, hello: ClientHello): Promise<void> {
     const { to, guest } = joined;
     let upstream: TLSSocket;
+    // A box that has gone does not wait for the server.
+    const gone = () => joined.upstream.destroy();
+    guest.once('close', gone);
     try {
       upstream = await openServer(joined.upstream, { host, protocols: hello.protocols });
     } catch (error) {
       const message = `the TLS handshake with "${host}" failed: ${messageOf(error)}`;
       this.#refused('tls', to, host, { reason: 'certificate-invalid', message });
       return abandon(joined);
+    } finally {
+      guest.off('close', gone);
     }
     const protocol = upstream.alpnProtocol || 'http/1.1';
     const inner = await openGuest(guest, this.#authority().identityFor(host), protocol);
@@ -204,6 +211,29 @@ export class PolicyUplink implements Uplink {
     };
     if (protocol === 'h2') serveHttp2(leg);
     else this.#http1.serve(leg);
+  }
+
+  /** Lets TLS go on, but to no other host than the one it began for. */
+  #watchHello({ guest, upstream, verdict, to }: Joined): void {
+    if (verdict.kind !== 'names') return pump(guest, upstream);
+    const second = new SecondHello((hello) => {
+      const denial = judgeHello(hello, verdict.names, to);
+      if (denial !== null) this.#refused('tls', to, hello.serverName, denial);
+      return denial === null;
+    });
+    const listen = (chunk: Buffer) => {
+      second.fromServer(chunk);
+      if (second.done) upstream.off('data', listen);
+    };
+    const filter = new Transform({
+      transform(chunk: Buffer, _encoding, done) {
+        const passed = second.fromClient(chunk);
+        if (passed === null) return done(new Error('another host'));
+        done(null, passed.length === 0 ? undefined : passed);
+      },
+    });
+    upstream.on('data', listen);
+    pumpThrough(guest, filter, upstream);
   }
 
   /** Why a connection that begins like this may not go on; null if it may. */

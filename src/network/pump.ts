@@ -2,14 +2,25 @@ import type { Duplex } from 'node:stream';
 
 /** Joins two streams until both have ended. Each may end first; when one breaks, so does the other. */
 export function pump(one: Duplex, other: Duplex): void {
-  for (const [from, to] of [
-    [one, other],
-    [other, one],
-  ] as const) {
-    from.on('error', () => to.destroy());
-    from.on('close', () => {
-      if (!from.readableEnded || !from.writableFinished) to.destroy();
-    });
-    from.pipe(to);
-  }
+  connect(one, other);
+  connect(other, one);
+}
+
+/** The same with something in between on the way from `one` to `other`. When that breaks, so do both. */
+export function pumpThrough(one: Duplex, filter: Duplex, other: Duplex): void {
+  filter.on('error', () => {
+    one.destroy();
+    other.destroy();
+  });
+  connect(one, other, filter);
+  connect(other, one);
+}
+
+function connect(from: Duplex, to: Duplex, filter?: Duplex): void {
+  from.on('error', () => to.destroy());
+  from.on('close', () => {
+    if (!from.readableEnded || !from.writableFinished) to.destroy();
+  });
+  if (filter === undefined) from.pipe(to);
+  else from.pipe(filter).pipe(to);
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { createServer, type Server } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import { connect as connectTls } from 'node:tls';
@@ -70,12 +70,14 @@ if (inNamespace(import.meta.filename, { hosts: `${servers.private} in-hosts.exam
     });
     http.listen(80, servers.one);
     https.listen(443, servers.one);
+    const picky = createHttpsServer({ ...serverKeys(), ecdhCurve: 'P-384' });
+    picky.listen(4433, servers.one);
     greeter.listen(22, servers.one);
     const loopback = createHttpServer((_request, response) => response.end('loopback'));
     loopback.listen(8080, '127.0.0.1');
     const inside = createHttpServer((_request, response) => response.end('inside'));
     inside.listen(80, servers.private);
-    running.push(http, https, greeter, loopback, inside);
+    running.push(http, https, picky, greeter, loopback, inside);
     await Promise.all(running.map((server) => server.listening || once(server, 'listening')));
   });
   after(async () => {
@@ -293,6 +295,41 @@ if (inNamespace(import.meta.filename, { hosts: `${servers.private} in-hosts.exam
       await assert.rejects(handshake('other.example'));
       await assert.rejects(handshake(''));
       assert.deepEqual(reasons(), ['name-mismatch', 'name-missing']);
+      uplink.close();
+    });
+
+    it('refuse TLS that names another host when the server asks again', async () => {
+      const { uplink, reasons } = uplinkFor('api.example');
+      await lookup(uplink, 'api.example');
+      const handshake = async (second: string) => {
+        const socket = await connectThrough(uplink, { address: servers.one, port: 4433 });
+        let hellos = 0;
+        const changed = new Duplex({
+          read: () => undefined,
+          write: (chunk: Buffer, _encoding, done) => {
+            const at = chunk.indexOf('api.example');
+            if (at >= 0 && ++hellos === 2) chunk.write(second, at);
+            socket.write(chunk, done);
+          },
+          final: (done) => socket.end(done),
+        });
+        socket.on('data', (chunk) => changed.push(chunk));
+        socket.on('close', () => changed.destroy(new Error('it was closed')));
+        // The server has only the second of these, and the client offers a key for the first.
+        const tls = connectTls({
+          socket: changed,
+          servername: 'api.example',
+          ecdhCurve: 'X25519:P-384',
+          rejectUnauthorized: false,
+        });
+        await once(tls, 'secureConnect');
+        assert.equal(hellos, 2);
+        tls.destroy();
+      };
+      await handshake('api.example');
+      assert.deepEqual(reasons(), []);
+      await assert.rejects(handshake('abc.example'));
+      assert.deepEqual(reasons(), ['name-mismatch']);
       uplink.close();
     });
 

@@ -1,7 +1,7 @@
 /** The change from HTTP/1.1 to the WebSocket protocol (RFC 6455), after which bytes pass as they are. */
 import { type ClientRequest, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { pump } from '../pump.ts';
+import { pump, pumpThrough } from '../pump.ts';
 import type { Substitution } from '../secrets/substitution.ts';
 import { replacing } from './body.ts';
 import { endToEnd } from './fields.ts';
@@ -48,18 +48,8 @@ function watch({ leg, socket, substitution }: Upgrade, server: Duplex): void {
   filter.on('error', () => {
     const message = 'the server sent a secret back on a WebSocket; the connection was ended';
     leg.onRefused(null, 'secret-not-allowed', message);
-    socket.destroy();
-    server.destroy();
   });
-  for (const [one, other] of [
-    [socket, server],
-    [server, socket],
-  ] as const) {
-    one.on('error', () => other.destroy());
-    one.on('close', () => other.destroy());
-  }
-  socket.pipe(server);
-  server.pipe(filter).pipe(socket);
+  pumpThrough(server, filter, socket);
 }
 
 function headText(status = 101, fields: readonly string[]): Buffer {
