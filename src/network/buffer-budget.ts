@@ -1,9 +1,9 @@
 // pure
 /** What a connection buffers at most in each direction where there is enough for all, and where there is not. */
-const LARGEST_BYTES = 512 * 1024;
-const SMALLEST_BYTES = 16 * 1024;
-/** What all connections of a box share. */
-const TOTAL_BYTES = 64 * 1024 * 1024;
+export const LARGEST_BYTES = 512 * 1024;
+export const SMALLEST_BYTES = 16 * 1024;
+/** What all connections of a box share. Those that come when it has gone get the smallest part nonetheless. */
+export const TOTAL_BYTES = 64 * 1024 * 1024;
 /** A new connection gets no more than this part of what is left, so that there is always some for the next. */
 const PART = 8;
 

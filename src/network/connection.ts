@@ -25,6 +25,8 @@ export interface GuestConnection {
   readonly id: number;
   readonly from: Endpoint;
   readonly to: Endpoint;
+  /** What the box's end keeps of what is written to it, and how far the box may send ahead of the reader. */
+  readonly bufferBytes: number;
   /** Aborted if the box gives up before an answer. */
   readonly signal: AbortSignal;
   /**

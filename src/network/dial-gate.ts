@@ -1,8 +1,8 @@
 // pure
 import type { Dial } from '../spec/parts.ts';
 
-/** Connections into one box at once. The wire has 1024 streams, and commands and files need some of them. */
-export const DIALS_MAX = 768;
+/** Connections into one box at once. The wire has 2048 streams, and commands and files need some of them. */
+export const DIALS_MAX = 1536;
 /** Connections that wait for their turn, as in a listening socket's backlog. Those beyond are refused. */
 export const WAITING_MAX = 1024;
 

@@ -10,9 +10,8 @@ export interface StreamFlow {
   abort(): void;
 }
 
-/** What Node keeps on top of what the connection does. */
-const READABLE_BYTES = 64 * 1024;
-const WRITABLE_BYTES = 64 * 1024;
+/** What Node keeps at most on top of what the connection does, in each direction. */
+const KEPT_BYTES_MAX = 64 * 1024;
 
 /** Where a connection's events go. */
 export interface FlowReader {
@@ -32,12 +31,9 @@ export class GuestStream extends Duplex implements FlowReader {
   #weEnded = false;
   #onRoom: ((error?: Error | null) => void) | null = null;
 
-  constructor(flow: StreamFlow) {
-    super({
-      allowHalfOpen: true,
-      readableHighWaterMark: READABLE_BYTES,
-      writableHighWaterMark: WRITABLE_BYTES,
-    });
+  /** `bufferBytes` is what the connection keeps: a stream keeps no more. */
+  constructor(flow: StreamFlow, bufferBytes: number) {
+    super({ allowHalfOpen: true, highWaterMark: Math.min(KEPT_BYTES_MAX, bufferBytes) });
     this.#flow = flow;
     this.on('error', () => undefined);
   }

@@ -34,7 +34,8 @@ export class SocketUplink {
       noDelay: true,
       keepAlive: true,
       onread: {
-        buffer: this.#readBuffer,
+        // One that may keep little must not be given much at once.
+        buffer: this.#readBuffer.subarray(0, connection.bufferBytes / 2),
         callback: (bytes, buffer) => carrier?.write(buffer.subarray(0, bytes)) ?? true,
       },
     });

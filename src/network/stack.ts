@@ -51,7 +51,7 @@ export interface StackOptions {
 export const LATER_MS = 2;
 
 /** TCP connections at once, those that are being asked for too. More are ignored, and the box asks again. */
-const CONNECTIONS_MAX = 4096;
+export const CONNECTIONS_MAX = 4096;
 /** UDP flows at once. The one used least recently makes room. */
 const FLOWS_MAX = 1024;
 

@@ -61,7 +61,7 @@ export class TcpConnection implements GuestConnection {
   readonly #host: ConnectionHost;
   readonly #quoted: Uint8Array;
   readonly #record: OpenRecord;
-  readonly #bufferBytes: number;
+  readonly bufferBytes: number;
   #reader: FlowReader | null = null;
   #gaveUp: AbortController | null = null;
   /** How it ends if nothing else is said. */
@@ -73,14 +73,14 @@ export class TcpConnection implements GuestConnection {
     this.place = place;
     this.#host = host;
     this.#quoted = start.quoted;
-    this.#bufferBytes = host.budget.take();
+    this.bufferBytes = host.budget.take();
     const { from, to } = place;
     this.#record = host.traffic.open({ id, protocol: 'tcp', from, to }, Date.now());
     this.flow = new TcpFlow({
       syn: start.syn,
       initialSequence: start.initialSequence,
       linkSegmentBytes: start.linkSegmentBytes,
-      bufferBytes: this.#bufferBytes,
+      bufferBytes: this.bufferBytes,
       blocks: host.blocks,
       now: host.now(),
       events: {
@@ -113,12 +113,15 @@ export class TcpConnection implements GuestConnection {
 
   accept(): Duplex {
     const { flow } = this;
-    const stream = new GuestStream({
-      write: (piece) => this.#counted(piece, flow.write(piece)),
-      end: () => flow.end(),
-      consumed: (bytes) => flow.consumed(bytes),
-      abort: () => this.#reset(),
-    });
+    const stream = new GuestStream(
+      {
+        write: (piece) => this.#counted(piece, flow.write(piece)),
+        end: () => flow.end(),
+        consumed: (bytes) => flow.consumed(bytes),
+        abort: () => this.#reset(),
+      },
+      this.bufferBytes,
+    );
     this.#open(stream);
     return stream;
   }
@@ -175,7 +178,7 @@ export class TcpConnection implements GuestConnection {
     const states = { done: 'closed', reset: 'reset', timeout: 'timed-out' } as const;
     const state = why === 'aborted' ? this.#verdict : states[why];
     this.#host.traffic.close(this.#record, state, Date.now());
-    this.#host.budget.giveBack(this.#bufferBytes);
+    this.#host.budget.giveBack(this.bufferBytes);
     this.#host.forget(this);
     // Once it was accepted, its reader is told.
     if (this.#reader === null) this.#gaveUp?.abort();

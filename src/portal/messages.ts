@@ -31,7 +31,7 @@ export const JSON_DEPTH_MAX = 16;
 /** Bytes of noise before HELLO after which the other side is not a portal. */
 export const SYNC_BYTES_MAX = 64 * 1024;
 /** Streams open at once, both kinds together. */
-export const STREAMS_MAX = 1024;
+export const STREAMS_MAX = 2048;
 /** What a host lets the guest send on a stream before it must be given more credit. */
 export const HOST_WINDOW_BYTES = 1024 * 1024;
 /** The same for a guest, which has less memory. */

@@ -36,6 +36,7 @@ export function connectThrough(uplink: Uplink, to: Endpoint): Promise<Duplex> {
     from,
     to,
     signal,
+    bufferBytes: 64 * 1024,
     accept,
     carry: (events) => carried(accept(), events),
     refuse: (kind) => reject(new Error(kind)),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { BoxOptions, LiteBox, PortSpec, PublishedPort } from '../../src/index.ts';
 import { BoxliteError } from '../../src/index.ts';
@@ -134,8 +134,10 @@ forEachEngine((engine) => {
 
     it('serves many connections at once', async () => {
       await using _service = await serve(box(), 'echo', '0.0.0.0', 7);
-      const texts = Array.from({ length: 100 }, (_, i) => `connection ${i} `.repeat(100));
-      const sockets = await Promise.all(texts.map(() => connectTo(portOf(box(), 7))));
+      const texts = Array.from({ length: 1000 }, (_, i) => `connection ${i} `.repeat(100));
+      const sockets: Socket[] = [];
+      // All of them are open before the first one speaks.
+      for (const _ of texts) sockets.push(await connectTo(portOf(box(), 7)));
       const answers = sockets.map(async (socket, i) => {
         const text = texts[i] ?? '';
         let got = '';
