@@ -121,6 +121,17 @@ describe('parseAnswer()', () => {
     );
   });
 
+  it('leaves an answer that is kept as it came, in whatever memory that is', () => {
+    const asked = query('example.com');
+    const record = { type: recordTypes.A, address: [1, 2, 3, 4], ttlSeconds: 100 };
+    const kept = Buffer.from(encodeAnswer(asked, 0, [record]));
+    const answer = parseAnswer(kept, 7, asked.question) ?? assert.fail();
+    for (let i = 0; i < 3; i++) {
+      const later = answerTo({ ...asked, id: 9 }, kept, answer, 30);
+      assert.equal(parseAnswer(later, 9, asked.question)?.ttlSeconds, 70);
+    }
+  });
+
   it('takes an IPv4-mapped address for the IPv4 address that it is', () => {
     const asked = query('a.b', recordTypes.AAAA);
     const mapped = [...new Array<number>(10).fill(0), 255, 255, 127, 0, 0, 1];

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { BoxliteError } from '../../src/base/errors.ts';
 import type { RefusalKind } from '../../src/network/connection.ts';
+import { quotation } from '../../src/network/icmp.ts';
 import { ipProtocol } from '../../src/network/ip.ts';
-import { MTU } from '../../src/network/records.ts';
+import { MTU, RECORD_HEADER_BYTES } from '../../src/network/records.ts';
 import { parseUdp } from '../../src/network/udp.ts';
 import {
   ACK,
@@ -149,6 +151,51 @@ describe('the stack', () => {
     for (let i = 0; i < 1000; i++) bench.uplink.flows[0]?.send(new Uint8Array(60_000));
     const kept = bench.received().length;
     assert.ok(kept > 10 && kept < 100, `${kept} were kept`);
+  });
+
+  it('fails its box alone with any bytes that are no packets, and keeps little of those that are', () => {
+    const raw = fc.uint8Array({ maxLength: 300 });
+    const framed = fc.uint8Array({ minLength: 1, maxLength: 300 }).map(record);
+    // From the box and in order as far as a protocol's header, and then anything.
+    const sealed = fc
+      .record({
+        payload: fc.uint8Array({ maxLength: 300 }),
+        protocol: fc.constantFrom(...Object.values(ipProtocol), 0, 255),
+        to: fc.constantFrom(TO, '192.168.127.1', '192.168.127.254', '2001:db8::5'),
+      })
+      .map(({ payload, protocol, to }) => record(packetTo(to, protocol, payload)));
+    const chunks = fc.array(fc.oneof(raw, framed, sealed, sealed), { maxLength: 80 });
+    fc.assert(
+      fc.property(chunks, fc.integer({ min: 1, max: 500 }), (pieces, cut) => {
+        const bench = new Bench();
+        const all = Buffer.concat(pieces);
+        try {
+          for (let at = 0; at < all.length; at += cut) {
+            bench.stack.receive(all.subarray(at, at + cut));
+            bench.received();
+          }
+        } catch (error) {
+          assert.ok(BoxliteError.is(error, 'Portal'), String(error));
+        }
+        assert.ok(bench.stack.connections().length <= pieces.length);
+        // What asked for nothing that was granted is gone when its time is up.
+        bench.pass(400_000);
+        assert.equal(bench.stack.active, false);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  it('keeps a few bytes of a packet, and not all that it came with', () => {
+    const bench = new Bench();
+    const syn = record(packetTo(TO, ipProtocol.tcp, tcpBytes(PORTS, { flags: SYN })));
+    const chunk = Buffer.concat([syn, record(packetTo(TO, 200, new Uint8Array(60_000)))]);
+    const quoted = quotation(chunk.subarray(RECORD_HEADER_BYTES), 20);
+    assert.equal(quoted.buffer.byteLength, 28);
+    bench.stack.receive(chunk);
+    chunk.fill(0);
+    bench.uplink.connections[0]?.refuse('unreachable');
+    assert.equal(bench.received()[0]?.payload[8 + 9], ipProtocol.tcp, 'the header that came');
   });
 
   it('survives any packets', () => {

@@ -5,6 +5,7 @@ import { createServer as createWebServer } from 'node:http';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { BoxliteRuntime } from '../../src/index.ts';
 import { HOST_ALIAS } from '../../src/network/addresses.ts';
 import { compileGuest } from './compile.ts';
 import { folders, forEachEngine, sharedBox, shell, TestRuntime } from './fixture.ts';
@@ -203,6 +204,23 @@ forEachEngine((engine) => {
       assert.ok(Number(served?.bytesReceived) > 10_000 && Number(served?.bytesSent) > 10);
       assert.equal(refused?.state, 'refused');
     });
+  });
+
+  it('connections are told of to other programs as well', async () => {
+    await using owner = new TestRuntime(engine);
+    const box = await owner.makeBox();
+    await shell(box, `nc -w 1 ${HOST_ALIAS.v4} 1; nc -w 1 169.254.169.254 80`);
+    await using other = new BoxliteRuntime({ homeDir: owner.homeDir });
+    const same = (await other.get(box.id.asStr())) ?? assert.fail('the box is not found');
+    const told = await same.network.connections();
+    assert.deepEqual(told, await box.network.connections());
+    assert.deepEqual(
+      told.map(({ to, state, bytesReceived }) => [to.address, state, bytesReceived]),
+      [
+        [HOST_ALIAS.v4, 'refused', 0],
+        ['169.254.169.254', 'refused', 0],
+      ],
+    );
   });
 
   it('a box without a network has no interface but its own', async () => {

@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -35,6 +36,21 @@ static int open_socket(int type, const char *address, const char *port)
         fail("connect");
     freeaddrinfo(found);
     return fd;
+}
+
+/* Connects to whoever does not answer, and gives up after two attempts; the kernel's own patience is two minutes. */
+static void run_unanswered(const char *address, const char *port)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    struct addrinfo *found;
+    int attempts = 1;
+    if (getaddrinfo(address, port, &hints, &found) != 0)
+        fail("address");
+    int fd = socket(found->ai_family, SOCK_STREAM, 0);
+    setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &attempts, sizeof attempts);
+    if (connect(fd, found->ai_addr, found->ai_addrlen) != 0)
+        fail("connect");
+    printf("connected\n");
 }
 
 /* Every word of the stream is its own index, so that nothing can be missing or misplaced unseen. */
@@ -208,6 +224,8 @@ int main(int argc, char **argv)
     int number = argc > 4 ? atoi(argv[4]) : 0;
     if (strcmp(what, "many") == 0)
         run_many(address, port, number);
+    else if (strcmp(what, "unanswered") == 0)
+        run_unanswered(address, port);
     else if (strcmp(what, "exchanges") == 0)
         run_exchanges(address, port, number);
     else if (strcmp(what, "datagram") == 0)
