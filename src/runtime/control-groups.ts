@@ -24,6 +24,9 @@ const LOOKS_MAX = 20;
 const REMOVALS_MAX = 20;
 const PAUSE_MS = 5;
 
+/** Some of these files are for writing only. */
+const WRITE = { flag: constants.O_WRONLY };
+
 /** Where groups of boxes can be made. */
 export interface GroupPlace {
   readonly folder: string;
@@ -129,7 +132,7 @@ export class ControlGroup implements AsyncDisposable {
 
   async #limit(settings: readonly GroupSetting[]): Promise<void> {
     for (const { file, value, optional } of settings) {
-      await writeFile(join(this.#path, file), value, { flag: 'r+' }).catch((error: unknown) => {
+      await writeFile(join(this.#path, file), value, WRITE).catch((error: unknown) => {
         if (!optional) throw error;
       });
     }
@@ -145,7 +148,7 @@ export class ControlGroup implements AsyncDisposable {
       );
       if (outside.length === 0) return;
       for (const entry of outside) {
-        await writeFile(procs, `${entry.pid}`, { flag: 'r+' }).catch((error: unknown) => {
+        await writeFile(procs, `${entry.pid}`, WRITE).catch((error: unknown) => {
           // It has ended by itself.
           if (systemCode(error) !== 'ESRCH') throw error;
         });
@@ -186,7 +189,7 @@ async function remove(path: string): Promise<void> {
       return;
     } catch (error) {
       if (systemCode(error) !== 'EBUSY') return;
-      await writeFile(join(path, 'cgroup.kill'), '1', { flag: 'r+' }).catch(() => undefined);
+      await writeFile(join(path, 'cgroup.kill'), '1', WRITE).catch(() => undefined);
       await sleep(PAUSE_MS);
     }
   }

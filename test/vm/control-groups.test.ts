@@ -3,10 +3,12 @@
  * our settings stop what they are to stop.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
   accessSync,
+  chownSync,
   constants,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -16,6 +18,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { cacheDir, programPath } from '../../src/base/env.ts';
 import { BoxDisks } from '../../src/disk/box-disk.ts';
 import { type EngineName, SecurityOptions } from '../../src/index.ts';
@@ -31,13 +34,39 @@ import {
   ownFolders,
   sweepGroups,
 } from '../../src/runtime/control-groups.ts';
+import { Home } from '../../src/runtime/home.ts';
 import { Host } from '../../src/runtime/host.ts';
-import { boxSpec } from '../store/store-fixture.ts';
+import { recover } from '../../src/runtime/recover.ts';
+import { boxSpec, newHome, ownerOf, runningBox } from '../store/store-fixture.ts';
 import { folders, forEachEngine } from './fixture.ts';
 import { descendants } from './processes.ts';
 import { StandIns } from './stand-in.ts';
 
 const MIB = 1024 * 1024;
+/** Nobody on any host. */
+const USER = 62_001;
+
+/** Why nothing can be delegated here. */
+function delegation(): string | false {
+  if (process.getuid?.() !== 0) return 'only root can delegate';
+  return wordsOf('cgroup.controllers').length === 0 && 'the host has no controller to give';
+}
+
+function wordsOf(name: string): string[] {
+  const text = readFileSync(join(outermost ?? '', name), 'utf8').trim();
+  return text === '' ? [] : text.split(' ');
+}
+
+/** Lets the host's outermost group give a controller on, whichever: nothing is limited by that. */
+function giveAny(undo: AsyncDisposableStack): string {
+  const controller = wordsOf('cgroup.controllers').at(-1) ?? '';
+  if (wordsOf('cgroup.subtree_control').includes(controller)) return controller;
+  const file = join(outermost ?? '', 'cgroup.subtree_control');
+  writeFileSync(file, `+${controller}`);
+  undo.defer(() => writeFileSync(file, `-${controller}`));
+  return controller;
+}
+
 /** A folder of control groups that we may divide, whatever can be limited there; null where the host has none. */
 const outermost = ownFolders().find(isOurs) ?? null;
 
@@ -110,22 +139,54 @@ describe('control groups', {
     for (const name of kept) rmdirSync(join(place.folder, name));
   });
 
+  it('are swept by the next program on the home', async (t) => {
+    using place = ownPlace();
+    const dead = { ...(await thisProcess()), start: '1' };
+    const options = { cacheDir: '/nonexistent', path: '', run: runCommand };
+    using home = new Home(newHome(t), new Host({ ...options, groupPlace: place }));
+    runningBox(home.store, ownerOf(dead, 'run'));
+    const left = join(place.folder, groupName(dead, 'box'));
+    mkdirSync(left);
+    await recover(home);
+    assert.ok(!existsSync(left));
+  });
+
+  it('are made below what was delegated to a user', { skip: delegation() }, async () => {
+    await using undo = new AsyncDisposableStack();
+    const controller = giveAny(undo);
+    const delegated = undo.use(ownPlace());
+    const inner = join(delegated.folder, 'app');
+    mkdirSync(inner);
+    undo.defer(() => rmdirSync(inner));
+    for (const name of ['', 'cgroup.procs', 'cgroup.subtree_control']) {
+      chownSync(join(delegated.folder, name), USER, USER);
+    }
+    const program = fileURLToPath(new URL('programs/delegated.ts', import.meta.url));
+    const become = `setpriv --reuid=${USER} --regid=${USER} --clear-groups`;
+    const script = `echo $$ > ${inner}/cgroup.procs; exec ${become} "$@"`;
+    const said = execFileSync('sh', ['-c', script, 'sh', process.execPath, program, controller], {
+      encoding: 'utf8',
+    });
+    const { folder, inside, signal } = JSON.parse(said);
+    undo.defer(() => rmdirSync(folder));
+    assert.equal(folder, join(delegated.folder, 'boxlite'));
+    assert.match(inside, /^0::.*\/boxlite\/\d+-\d+-\d+-box$/m);
+    assert.equal(signal, 'SIGKILL');
+  });
+
   it('limit what the host has to give, or it is told why they do not', () => {
-    const available = readFileSync(join(outermost ?? '', 'cgroup.controllers'), 'utf8')
-      .trim()
-      .split(' ');
     const none = findGroupPlace(['none' as Controller]);
     assert.match('reason' in none ? none.reason : '', /has none of the controllers none|EACCES/);
     // Any of them shows it: nothing is limited by being enabled.
-    const some = available.filter((name) => name !== '').slice(-1) as Controller[];
+    const some = wordsOf('cgroup.controllers').slice(-1) as Controller[];
     if (some.length === 0) return;
-    const control = join(outermost ?? '', 'cgroup.subtree_control');
-    const before = readFileSync(control, 'utf8').trim().split(' ');
+    const before = wordsOf('cgroup.subtree_control');
     const isNew = !readdirSync(outermost ?? '').includes('boxlite');
     const found = findGroupPlace(some);
     assert.ok('folder' in found, 'reason' in found ? found.reason : '');
     assert.deepEqual([...found.controllers], some);
     if (isNew) rmdirSync(found.folder);
+    const control = join(outermost ?? '', 'cgroup.subtree_control');
     for (const name of some) if (!before.includes(name)) writeFileSync(control, `-${name}`);
   });
 });
