@@ -19,8 +19,7 @@ import { dial } from './dial.ts';
 import { Resolver } from './dns/resolver.ts';
 import { serveDatagrams, serveStream } from './dns/service.ts';
 import type { Beginning } from './first-bytes.ts';
-import { Http1Gate } from './http/http1-gate.ts';
-import { serveHttp2 } from './http/http2-gate.ts';
+import { type Gates, loadGates } from './gates.ts';
 import type { HttpLeg } from './http/leg.ts';
 import { NamePins } from './pins.ts';
 import {
@@ -37,7 +36,6 @@ import { SecondHello } from './second-hello.ts';
 import { isFor, Substitution } from './secrets/substitution.ts';
 import { refusalFor, SocketUplink } from './socket-uplink.ts';
 import type { CertificateAuthority } from './tls/authority.ts';
-import { openGuest, openServer } from './tls/intercept.ts';
 
 const DNS_PORT = 53;
 
@@ -58,6 +56,7 @@ interface Joined {
   readonly verdict: Verdict;
   readonly guest: Duplex;
   readonly upstream: Socket;
+  readonly gates: Gates;
 }
 
 /** See the top of this file. */
@@ -67,12 +66,12 @@ export class PolicyUplink implements Uplink {
   readonly #refusals: Refusals;
   readonly #pins = new NamePins();
   readonly #resolver: Resolver;
-  readonly #http1 = new Http1Gate();
   /** Carries what need not be looked into. */
   readonly #sockets = new SocketUplink();
   readonly #closed = new AbortController();
   readonly #open = new Set<Duplex>();
   #policy: NetworkPolicy;
+  #gates: Promise<Gates> | null = null;
 
   constructor({ rules, secrets, authority, onRefused }: PolicyUplinkOptions) {
     this.#secrets = secrets;
@@ -136,7 +135,10 @@ export class PolicyUplink implements Uplink {
     const { to } = connection;
     const signal = AbortSignal.any([connection.signal, this.#closed.signal]);
     let upstream: Socket;
+    let gates: Gates;
     try {
+      this.#gates ??= loadGates();
+      gates = await this.#gates;
       upstream = await dial({ address, port: to.port }, signal);
     } catch (error) {
       return connection.refuse(refusalFor(systemCode(error) ?? undefined));
@@ -147,7 +149,7 @@ export class PolicyUplink implements Uplink {
       stream.once('close', () => this.#open.delete(stream));
     }
     if (this.#closed.signal.aborted) return this.close();
-    const joined = { to, verdict, guest, upstream };
+    const joined = { to, verdict, guest, upstream, gates };
     await this.#look(joined).catch(() => abandon(joined));
   }
 
@@ -179,19 +181,19 @@ export class PolicyUplink implements Uplink {
       }
       return this.#watchHello(joined);
     }
-    if (beginning?.kind === 'http') return this.#http1.serve(this.#leg(joined));
+    if (beginning?.kind === 'http') return joined.gates.http1.serve(this.#leg(joined));
     pump(guest, upstream);
   }
 
   /** Ends TLS to a secret's host, so that placeholders on it can be replaced. */
   async #intercept(joined: Joined, host: string, hello: ClientHello): Promise<void> {
-    const { to, guest } = joined;
+    const { to, guest, gates } = joined;
     let upstream: TLSSocket;
     // A box that has gone does not wait for the server.
     const gone = () => joined.upstream.destroy();
     guest.once('close', gone);
     try {
-      upstream = await openServer(joined.upstream, { host, protocols: hello.protocols });
+      upstream = await gates.openServer(joined.upstream, { host, protocols: hello.protocols });
     } catch (error) {
       const message = `the TLS handshake with "${host}" failed: ${messageOf(error)}`;
       this.#refused('tls', to, host, { reason: 'certificate-invalid', message });
@@ -200,7 +202,7 @@ export class PolicyUplink implements Uplink {
       guest.off('close', gone);
     }
     const protocol = upstream.alpnProtocol || 'http/1.1';
-    const inner = await openGuest(guest, this.#authority().identityFor(host), protocol);
+    const inner = await gates.openGuest(guest, this.#authority().identityFor(host), protocol);
     const leg: HttpLeg = {
       guest: inner,
       upstream,
@@ -209,8 +211,8 @@ export class PolicyUplink implements Uplink {
       secretsFor: () => new Substitution(this.#secrets, host, to.port),
       onRefused: (named, reason, message) => this.#refused('http', to, named, { reason, message }),
     };
-    if (protocol === 'h2') serveHttp2(leg);
-    else this.#http1.serve(leg);
+    if (protocol === 'h2') gates.serveHttp2(leg);
+    else gates.http1.serve(leg);
   }
 
   /** Lets TLS go on, but to no other host than the one it began for. */

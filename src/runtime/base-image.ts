@@ -13,7 +13,6 @@ import { join } from 'node:path';
 import { BoxliteError } from '../base/errors.ts';
 import { sharedLibraries } from '../engine/libraries.ts';
 import { findProgram } from '../engine/vmm.ts';
-import { imageFromDirectory } from '../image/directory.ts';
 import type { RunCommand } from '../spec/parts.ts';
 
 /** Part of the cached name: raise it when the files below change. */
@@ -72,6 +71,7 @@ export async function baseImage(options: BaseImageOptions): Promise<string> {
     const tree = join(scratch, 'tree');
     await makeTree(tree, busybox, options.run);
     const made = join(scratch, 'image');
+    const { imageFromDirectory } = await import('../image/directory.ts');
     await imageFromDirectory(
       tree,
       made,

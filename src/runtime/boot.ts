@@ -21,7 +21,7 @@ import { startJailed } from './jailed-vm.ts';
 import { NetworkLink, type TrafficGrowth } from './network-link.ts';
 import type { RootImage } from './root-image.ts';
 import { type Vm, vmStage } from './vm.ts';
-import { type Providers, Volumes } from './volumes.ts';
+import type { Providers, Volumes } from './volumes.ts';
 
 /** Bytes of the host's randomness that a guest starts with. */
 const SEED_BYTES = 32;
@@ -91,7 +91,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
     engine.mailbox === null
       ? null
       : kept.use(DiskMailbox.create(scratchDirectories, engine.mailbox));
-  const volumes = kept.use(await Volumes.open(spec.volumes, input.providers));
+  const volumes = kept.use(await openVolumes(input));
   const diskMs = clock();
 
   // From facts to a command line, and from there to a narrower one. Both steps are pure.
@@ -136,7 +136,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
     files: nameFiles(input.hostname, spec.network.mode),
   };
   const user = spec.user ?? config?.user ?? '';
-  const mounted = Promise.all([vm.portal.ask(request), volumes.mount(vm.portal.channel, user)]);
+  const mounted = Promise.all([vm.portal.ask(request), volumes?.mount(vm.portal.channel, user)]);
   await vmStage(vm, 'mounting the root file system', mounted, { timeoutMs, signal });
   const rootMs = clock();
 
@@ -151,6 +151,13 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
 /** User-mode Linux as it is without its seccomp mode, on which its second processor depends. */
 function inPtraceMode(kernel: Kernel): Kernel {
   return { ...kernel, seccomp: false, smp: false };
+}
+
+/** Few boxes have any, and what serves them is loaded for those that do. */
+async function openVolumes({ spec, providers }: BootInput): Promise<Volumes | null> {
+  if (spec.volumes.length === 0) return null;
+  const { Volumes } = await import('./volumes.ts');
+  return await Volumes.open(spec.volumes, providers);
 }
 
 /** A box whose network cannot be had does not go on without. */

@@ -2,23 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { BoxliteError } from '../base/errors.ts';
-import { BlobStore } from '../image/blobs.ts';
+import type { BlobStore } from '../image/blobs.ts';
 import { type ImageConfig, parseImageDocument } from '../image/config.ts';
-import { exportOciArchive } from '../image/export.ts';
 import { boxPlatform } from '../image/platform.ts';
 import { formatReference, parseReference } from '../image/reference.ts';
 import { imageCandidates } from '../image/search.ts';
-import { openImageSource } from '../image/source.ts';
 import type { ImageInfo, ImageRecord, ImageRecords } from '../spec/image-info.ts';
 import type { ImageRegistry } from '../spec/image-registry.ts';
 import type { RunCommand } from '../spec/parts.ts';
 import { guestArchitecture } from './host-checks.ts';
-import {
-  type ImagePullOptions,
-  type InstallTarget,
-  installFromRegistry,
-  installLocal,
-} from './image-install.ts';
+import type { ImagePullOptions, InstallTarget } from './image-install.ts';
 
 /** What was removed by {@link ImageStore.prune}. */
 export interface ImagePruneResult {
@@ -80,6 +73,8 @@ export class ImageStore {
   ): Promise<ImageInfo> {
     const reference = formatReference(parseReference(options.reference ?? nameFromPath(path)));
     const scratchDirectory = join(this.#options.directory, `${IMPORT_PREFIX}${randomUUID()}`);
+    const { openImageSource } = await import('../image/source.ts');
+    const { installLocal } = await import('./image-install.ts');
     const { signal } = options;
     try {
       const source = await openImageSource(path, {
@@ -121,6 +116,7 @@ export class ImageStore {
       read: (blob: { digest: string; size: number }, signal?: AbortSignal) =>
         blobs.read(blob, signal),
     };
+    const { exportOciArchive } = await import('../image/export.ts');
     await exportOciArchive(image, path, options);
   }
 
@@ -188,7 +184,7 @@ export class ImageStore {
   }
 
   #openBlobs(): Promise<BlobStore> {
-    this.#blobs ??= BlobStore.open(join(this.#options.directory, 'blobs'));
+    this.#blobs ??= openBlobs(join(this.#options.directory, 'blobs'));
     this.#blobs.catch(() => {
       this.#blobs = null;
     });
@@ -206,6 +202,7 @@ export class ImageStore {
   }
 
   async #pullNow(reference: string, options: ImagePullOptions): Promise<ImageRecord> {
+    const { installFromRegistry } = await import('./image-install.ts');
     return installFromRegistry(reference, await this.#target(), this.#options, options);
   }
 
@@ -270,6 +267,12 @@ export class ImageStore {
   #diskPath(disk: string): string {
     return join(this.#disksDir, disk);
   }
+}
+
+/** Images are booted far more often than they are brought here: what does that is loaded when it is needed. */
+async function openBlobs(folder: string): Promise<BlobStore> {
+  const { BlobStore } = await import('../image/blobs.ts');
+  return await BlobStore.open(folder);
 }
 
 /** `alpine.tar.gz` is called `alpine`. */

@@ -1,5 +1,4 @@
 import { cacheDir } from '../base/env.ts';
-import { buildKernel } from '../engine/kernel/build.ts';
 import { findKernels } from '../engine/kernel/find.ts';
 import type { OnKernelProgress } from '../engine/kernel/progress.ts';
 import { runCommand } from '../process/run.ts';
@@ -26,6 +25,7 @@ export function listKernels(): Promise<Kernel[]> {
  * @throws BoxliteError `Config` if something to build with is missing, `Engine` if the build fails.
  */
 export async function buildKernels(options: BuildKernelsOptions = {}): Promise<Kernel[]> {
+  const { buildKernel } = await import('../engine/kernel/build.ts');
   const { flavors = [], ...rest } = options;
   const arch = guestArchitecture();
   const possible: readonly KernelFlavor[] = arch === 'x64' ? ['uml', 'vm'] : ['vm'];

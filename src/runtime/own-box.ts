@@ -22,7 +22,6 @@ import { exitReasonOf, MainCommand } from './main-command.ts';
 import { describeHolder } from './port-holder.ts';
 import type { RootImage } from './root-image.ts';
 import { openSecrets } from './secret-seal.ts';
-import { trustAuthority } from './trust-store.ts';
 import type { Providers } from './volumes.ts';
 
 /** How long a box may take to clean up when nothing else is said. */
@@ -242,7 +241,10 @@ export class OwnBox {
     this.holdFor(starting, true);
     try {
       const authority = row.spec.secrets.length > 0 ? this.#network?.authority : undefined;
-      if (authority !== undefined) await trustAuthority(vm.portal.channel, authority);
+      if (authority !== undefined) {
+        const { trustAuthority } = await import('./trust-store.ts');
+        await trustAuthority(vm.portal.channel, authority);
+      }
       this.#main = await MainCommand.start({
         channel: vm.portal.channel,
         spec: row.spec,

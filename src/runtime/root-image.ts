@@ -3,11 +3,8 @@ import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findProgram } from '../engine/vmm.ts';
 import type { ImageConfig } from '../image/config.ts';
-import { convertLayers } from '../image/convert.ts';
-import { imageFromDirectory } from '../image/directory.ts';
 import { GETFATTR_COMMAND, parseGetfattr } from '../image/getfattr.ts';
 import { boxPlatform } from '../image/platform.ts';
-import { openImageSource } from '../image/source.ts';
 import type { RootfsSource } from '../spec/box-spec.ts';
 import type { RunCommand } from '../spec/parts.ts';
 import { baseImage } from './base-image.ts';
@@ -78,18 +75,23 @@ async function imageFromPath(
   const scratchDirectory = join(folder, `new-${randomUUID()}`);
   const abort = signal === undefined ? {} : { signal };
   try {
+    const { openImageSource } = await import('../image/source.ts');
     const platform = boxPlatform(guestArchitecture());
     const source = await openImageSource(path, { platform, scratchDirectory, ...abort });
     if (source.kind === 'directory') {
       // A directory has no digest that would tell whether it has changed: it is read anew every time.
       const disk = join(folder, `directory-${nameOf(path)}.erofs`);
+      const { imageFromDirectory } = await import('../image/directory.ts');
       await imageFromDirectory(path, disk, { ...abort, xattrs: await xattrsOf(path, options) });
       return { disk, config: null, stored: null };
     }
     await using image = source.image;
     const disk = join(folder, `${image.manifestDigest.replace(':', '-')}.erofs`);
     const here = await stat(disk).catch(() => null);
-    if (here === null) await convertLayers(image.layers, disk, abort);
+    if (here === null) {
+      const { convertLayers } = await import('../image/convert.ts');
+      await convertLayers(image.layers, disk, abort);
+    }
     return { disk, config: image.document.config, stored: null };
   } finally {
     await rm(scratchDirectory, { recursive: true, force: true });

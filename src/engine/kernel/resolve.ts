@@ -1,13 +1,13 @@
 /** The kernel a box of one flavor runs on: one that is here, or else a downloaded one. */
 
 import type { Architecture, Kernel, KernelFlavor } from '../../spec/parts.ts';
-import { type DownloadOptions, downloadDebianKernel } from './debian.ts';
+import type { DownloadOptions } from './debian.ts';
 import { findKernel } from './find.ts';
 
 /**
  * Finds the best kernel on this host, or downloads Debian's if there is none.
  *
- * @throws BoxliteError as {@link downloadDebianKernel} does.
+ * @throws BoxliteError as `downloadDebianKernel` does.
  */
 export async function resolveKernel(
   flavor: KernelFlavor,
@@ -15,5 +15,8 @@ export async function resolveKernel(
   options: Omit<DownloadOptions, 'arch'>,
 ): Promise<Kernel> {
   const search = { ...options, arch };
-  return (await findKernel(flavor, search)) ?? (await downloadDebianKernel(flavor, search));
+  const found = await findKernel(flavor, search);
+  if (found !== null) return found;
+  const { downloadDebianKernel } = await import('./debian.ts');
+  return await downloadDebianKernel(flavor, search);
 }
