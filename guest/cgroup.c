@@ -29,7 +29,7 @@
 static int container = -1;
 static unsigned made;
 /* How many processes and threads a command may have. */
-static char command_limit[32];
+static unsigned long long command_limit = ~0ULL;
 /* Those that no command has, the oldest first. */
 static struct cgroup *idle;
 static struct cgroup **idle_end = &idle;
@@ -63,7 +63,7 @@ static void limit_container(void)
         return;
     unsigned long long threads = (unsigned long long)memory.totalram * memory.mem_unit / THREAD_BYTES;
     snprintf(text, sizeof text, "%llu", threads * 5 / 8);
-    snprintf(command_limit, sizeof command_limit, "%llu", threads / 2);
+    command_limit = threads / 2;
     write_file(container, "pids.max", text);
 }
 
@@ -111,6 +111,7 @@ static int open_file(const struct cgroup *cgroup, const char *name)
 static struct cgroup *make(void)
 {
     char name[16];
+    char limit[32];
     struct cgroup *cgroup = calloc(1, sizeof *cgroup);
     if (cgroup == NULL)
         return NULL;
@@ -121,7 +122,8 @@ static struct cgroup *make(void)
     if (cgroup->events >= 0) {
         made++;
         cgroup->memory = open_file(cgroup, "memory.events");
-        write_file(cgroup->directory, "pids.max", command_limit);
+        snprintf(limit, sizeof limit, "%llu", command_limit);
+        write_file(cgroup->directory, "pids.max", limit);
         return cgroup;
     }
     if (cgroup->directory >= 0)
@@ -159,13 +161,16 @@ int cgroup_lost_for_memory(const struct cgroup *cgroup)
     return memory_kills(cgroup) > cgroup->memory_kills;
 }
 
-/* One after the other, as the kernel lists them; for a signal that asks it is no matter who appears meanwhile. */
+/*
+ * One after the other, as the kernel lists them; for a signal that asks it is no matter who appears meanwhile. Those are
+ * listed too, behind the others, and a fork bomb makes them faster than they are read: so no more than can be there.
+ */
 static void signal_each(const struct cgroup *cgroup, int signal)
 {
     int fd = openat(cgroup->directory, "cgroup.procs", O_RDONLY | O_CLOEXEC);
     FILE *list = fd >= 0 ? fdopen(fd, "r") : NULL;
     int pid;
-    while (list != NULL && fscanf(list, "%d", &pid) == 1)
+    for (unsigned long long i = 0; list != NULL && i < command_limit && fscanf(list, "%d", &pid) == 1; i++)
         if (pid > 1)
             kill(pid, signal);
     if (list != NULL)
