@@ -54,7 +54,7 @@ static void control_inside(int directory)
     write_file(directory, "cgroup.subtree_control", "+pids");
 }
 
-/* Of what the kernel can have, the agent keeps what is left, and a command leaves some to the others. */
+/* Of what the kernel can have, and the host lets it, the agent keeps what is left, and a command leaves some to the others. */
 static void limit_container(void)
 {
     struct sysinfo memory;
@@ -62,8 +62,12 @@ static void limit_container(void)
     if (sysinfo(&memory) != 0)
         return;
     unsigned long long threads = (unsigned long long)memory.totalram * memory.mem_unit / THREAD_BYTES;
-    snprintf(text, sizeof text, "%llu", threads * 5 / 8);
-    command_limit = threads / 2;
+    unsigned long long all = threads * 5 / 8;
+    const char *host = getenv("BOXLITE_PROCESSES");
+    if (host != NULL && strtoull(host, NULL, 10) < all)
+        all = strtoull(host, NULL, 10);
+    snprintf(text, sizeof text, "%llu", all);
+    command_limit = all * 4 / 5;
     write_file(container, "pids.max", text);
 }
 

@@ -103,6 +103,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
     memoryMib: spec.memoryMib,
     disks: { image: imageDisk, box: disk.fd, boxBytes: fstatSync(disk.fd).size },
     mailbox: mailbox?.descriptor ?? null,
+    limits: spec.security.resourceLimits,
   });
   const root = kept.use(await JailRoot.create(spec.security, input.hostname));
   const group = kept.use(new BoxGroup(host, input.hostname, spec));

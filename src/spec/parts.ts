@@ -2,6 +2,7 @@
 
 import type { BoxliteError } from '../base/errors.ts';
 import type { PortProtocol } from './box-options.ts';
+import type { ResourceLimits } from './security-settings.ts';
 
 /** What a box can run on. */
 export type EngineName = 'kvm' | 'hvf' | 'uml' | 'tcg';
@@ -100,6 +101,8 @@ export interface Machine {
   readonly loopsPerJiffy: number | null;
   /** Descriptor of the mailbox's memory; null where the engine has no mailbox. */
   readonly mailbox: number | null;
+  /** What the VMM will be held to; absent if to nothing. */
+  readonly limits?: ResourceLimits;
 }
 
 /** What of a wire's frames goes through its mailbox. */

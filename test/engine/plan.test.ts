@@ -82,6 +82,18 @@ describe('planUml()', () => {
     assert.ok(args.includes('ubd2rd=/dev/fd/5'));
   });
 
+  it('has the guest make no more processes than the host will give', () => {
+    const limits = { maxFileSize: null, maxMemory: null, maxCpuTime: null };
+    const processes = (maxOpenFiles: number | null, maxProcesses: number | null) =>
+      plan('uml', { limits: { ...limits, maxOpenFiles, maxProcesses } })
+        .args.filter((arg) => arg.startsWith('BOXLITE_PROCESSES='))
+        .join();
+    assert.equal(processes(1024, 4096), 'BOXLITE_PROCESSES=704');
+    assert.equal(processes(null, 100), 'BOXLITE_PROCESSES=50');
+    assert.equal(processes(null, null), '');
+    assert.doesNotMatch(plan('uml').args.join(' '), /PROCESSES/);
+  });
+
   it('is quiet once the delay loop has been measured, and not before', () => {
     assert.ok(plan('uml').args.includes('quiet'));
     const aloud = plan('uml', { loopsPerJiffy: null }).args;

@@ -18,6 +18,9 @@ const ENVIRONMENT = { TMPDIR: '/dev/shm' };
 /** What UML needs in /dev/shm besides the guest's memory: its own page tables and stubs. */
 const SHARED_MEMORY_EXTRA_BYTES = 32 * 1024 * 1024;
 
+/** What there may be outside of the container: the kernel's own threads and files, the agent, 256 file workers. */
+const OUTSIDE_PROCESSES = 320;
+
 /** What UML's memory file, which has holes, is longer than the guest's memory. */
 const MEMORY_MAP_EXTRA_BYTES = 2 * 1024 ** 3;
 
@@ -95,11 +98,24 @@ function diskArguments({ box, mailbox }: DescriptorPaths): string[] {
   ];
 }
 
+/**
+ * How many processes a container may have: each is one of the host's, to which the kernel keeps a descriptor. If the
+ * host refuses one, Linux 7.3 leaves its half-made address space in a list (`init_new_context()`) and soon hangs there,
+ * so the guest's own limit has to come first. Null for no limit.
+ */
+function containerProcesses(limits: Machine['limits']): number | null {
+  const host = Math.min(limits?.maxOpenFiles ?? Infinity, limits?.maxProcesses ?? Infinity);
+  if (host === Infinity) return null;
+  return Math.max(host - OUTSIDE_PROCESSES, Math.floor(host / 2));
+}
+
 /** The kernel hands what it does not know to the agent as environment. */
-function agentArguments({ mailbox }: Machine): string[] {
+function agentArguments({ mailbox, limits }: Machine): string[] {
+  const processes = containerProcesses(limits);
   return [
     'BOXLITE_WIRE=/dev/ttyS0',
     'BOXLITE_END=poweroff',
+    ...(processes === null ? [] : [`BOXLITE_PROCESSES=${processes}`]),
     ...(mailbox === null ? [] : ['BOXLITE_MAILBOX=/dev/ubdc']),
   ];
 }
