@@ -56,15 +56,18 @@ export async function copies(subject: Subject): Promise<Figure[]> {
 
 async function measure(subject: Subject, box: LiteBox, load: Load): Promise<Figure[]> {
   const { name, path, unit, amount } = load;
-  const back = join(subject.scratch, 'back');
   const into: number[] = [];
   const out: number[] = [];
+  const backs: string[] = [];
   for (let round = 0; round < ROUNDS; round++) {
+    // Removed at the end only: ext4 takes seconds to look past inodes that have just been freed.
+    const back = join(subject.scratch, `back-${round}`);
     into.push(await rate(amount, () => box.copyIn(path, '/copy')));
     out.push(await rate(amount, () => box.copyOut('/copy', back)));
-    await rm(back, { recursive: true });
+    backs.push(back);
     await box.fs.rm('/copy', { recursive: true });
   }
+  for (const back of backs) await rm(back, { recursive: true });
   const row = (direction: string, samples: number[], limit: number) =>
     figure(subject.engine, {
       name: `${direction}, ${name}`,
