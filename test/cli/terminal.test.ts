@@ -92,6 +92,36 @@ describe('a shell of a box at a real terminal', () => {
     });
   }
 
+  for (const name of testedEngines) {
+    it(`has jobs, which stop and go on before it and behind it, on ${name}`, async () => {
+      using screen = await Screen.open({ home });
+      screen.type(`clear; ${line('sh', name)}`);
+      await command(screen, 'echo reading; cat');
+      await screen.shows(/^reading$/m);
+      screen.press('C-z');
+      await screen.shows(/^\^Z\[1\]\+ +Stopped +cat\n\/ #$/m);
+      await command(screen, 'fg');
+      await screen.shows(/^cat$/m);
+      screen.type('go on\n');
+      await screen.shows(/^go on\ngo on$/m);
+      screen.press('C-d');
+
+      await command(screen, 'echo begun; sleep 100000');
+      await screen.shows(/^begun$/m);
+      screen.press('C-z');
+      await screen.shows(/^\^Z\[1\]\+ +Stopped +sleep 100000\n\/ #$/m);
+      await command(screen, 'bg');
+      await command(screen, 'jobs');
+      await screen.shows(/^\[1\]\+ +Running +sleep 100000\n\/ #$/m);
+      // Behind the shell Ctrl-C does not reach it.
+      screen.press('C-c');
+      await command(screen, 'kill %1; wait');
+      await screen.shows(/^\[1\]\+ +Terminated +sleep 100000\n\/ #$/m);
+      await command(screen, 'exit');
+      await screen.shows(/^host>$/m);
+    });
+  }
+
   it('has programs that fill the screen, and follows its size', async () => {
     using screen = await Screen.open({ home, rows: 10, cols: 40 });
     screen.type(`clear; ${line('sh')}`);

@@ -53,6 +53,20 @@ forEachEngine((engine) => {
       assert.equal(stderr, 'err\n');
     });
 
+    it('comes in its order where a moment lies between stdout and stderr', async () => {
+      const script = 'for i in 1 2 3 4; do echo out; sleep 0.2; echo err >&2; sleep 0.2; done';
+      const execution = await box().run(['sh', '-c', script]);
+      const order: string[] = [];
+      const follow = async (lines: AsyncIterable<string> | null) => {
+        for await (const line of lines ?? []) order.push(line);
+      };
+      await Promise.all([follow(execution.stdout()), follow(execution.stderr())]);
+      assert.equal(order.join(' '), 'out err out err out err out err');
+      // One pipe has an order of its own.
+      const { stdout } = await shell(box(), 'for i in 1 2 3; do echo out; echo err >&2; done 2>&1');
+      assert.equal(stdout, 'out\nerr\n'.repeat(3));
+    });
+
     it('is the very bytes that were written, all 256 of them', async () => {
       const execution = await box().run(['sh', '-c', 'tee /dev/stderr']);
       const stdin = execution.stdin();
