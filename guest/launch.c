@@ -36,7 +36,8 @@ static _Noreturn void fail(const char *code, const char *what, int number)
 {
     snprintf(told->code, sizeof told->code, "%s", code);
     if (number != 0)
-        snprintf(told->message, sizeof told->message, "%s: %s", what, strerror(number));
+        /* The reason has room behind any path. */
+        snprintf(told->message, sizeof told->message, "%.200s: %s", what, strerror(number));
     else
         snprintf(told->message, sizeof told->message, "%s", what);
     if (failure_pipe >= 0 && write(failure_pipe, told, sizeof *told) < 0)

@@ -174,6 +174,37 @@ forEachEngine((engine) => {
       await assert.rejects(box().run(['echo', 'a\0b']), { kind: 'InvalidArgument' });
       assert.throws(() => new BoxCommand('echo').arg('a\0b'), { kind: 'InvalidArgument' });
       assert.throws(() => new BoxCommand('echo').env('A', 'a\0b'), { kind: 'InvalidArgument' });
+      const { workingDir, user } = { workingDir: '/tmp\0', user: 'root\0' };
+      assert.throws(() => new BoxCommand('true').workingDir(workingDir), {
+        kind: 'InvalidArgument',
+      });
+      assert.throws(() => new BoxCommand('true').user(user), { kind: 'InvalidArgument' });
+    });
+
+    it('takes 1 MiB of arguments, as they are', async () => {
+      const args = Array.from({ length: 16 }, (_, i) => String.fromCharCode(97 + i).repeat(65_536));
+      const execution = await box().run(['printf', '%s', ...args]);
+      const { stdout } = await execution.output();
+      assert.ok(stdout === args.join(''), `${stdout.length} characters came back`);
+    });
+
+    it('gets half a character of UTF-16 as a replacement, wherever it stands', async () => {
+      const half = '\ud800';
+      const command = new BoxCommand('sh')
+        .args(['-c', 'printf "%s %s" "$1" "$HALF"', 'sh', `a${half}b`])
+        .env('HALF', half);
+      const { stdout } = await (await box().run(command)).output();
+      assert.equal(stdout, 'a\ufffdb \ufffd');
+    });
+
+    it('starts in a directory with a path of 4095 bytes, and in none with one of 4096', async () => {
+      const at = `/tmp/${'d'.repeat(200)}/`.concat('./'.repeat(2048)).slice(0, 4094);
+      await box().fs.mkdir(`/tmp/${'d'.repeat(200)}`);
+      const inside = new BoxCommand('pwd').workingDir(`${at}/`);
+      const { stdout } = await (await box().run(inside)).output();
+      assert.equal(stdout, `/tmp/${'d'.repeat(200)}\n`);
+      const beyond = new BoxCommand('pwd').workingDir(`${at}//`);
+      await assert.rejects(box().run(beyond), /name too long/i);
     });
 
     it('can run 16 times at once, each with its own streams', async () => {
