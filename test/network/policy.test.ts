@@ -58,7 +58,13 @@ describe('NetworkPolicy with rules', () => {
   it('allows names to be looked up, and no others', () => {
     assert.equal(rules.lookup('api.example'), null);
     assert.equal(rules.lookup('a.b.wild.example'), null);
-    for (const name of ['wild.example', 'xapi.example', 'x.api.example', 'api.example.evil', '']) {
+    const others = [
+      'wild.example',
+      'evilwild.example',
+      'a.wild.example.evil',
+      '\\042.wild.example.x',
+    ];
+    for (const name of [...others, 'xapi.example', 'x.api.example', 'api.example.evil', '']) {
       assert.equal(rules.lookup(name)?.reason, 'name-not-allowed', name);
     }
     assert.equal(rules.lookup(HOST_ALIAS_NAME)?.reason, 'name-not-allowed');

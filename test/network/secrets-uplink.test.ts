@@ -138,6 +138,7 @@ if (inNamespace(import.meta.filename)) {
       request: IncomingMessage,
       response: import('node:http').ServerResponse,
     ) => {
+      if (request.url === '/mirror') return void request.pipe(response);
       const body = await text(request).catch(() => null);
       // It was given up before its end.
       if (body === null) return;
@@ -354,6 +355,60 @@ if (inNamespace(import.meta.filename)) {
       assert.ok(lastSeen?.headers.includes('chunked'));
       assert.equal(lastSeen?.body.length, size);
       for (const tls of begun) tls.destroy();
+      uplink.close();
+    });
+
+    it('asks for bodies that wait to be asked for', async () => {
+      const { uplink } = uplinkFor();
+      const tls = await tlsThrough(uplink);
+      const body = JSON.stringify({ key: PLACEHOLDER });
+      tls.write(
+        'POST / HTTP/1.1\r\nHost: api.example\r\nContent-Type: application/json\r\n' +
+          `Content-Length: ${body.length}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n`,
+      );
+      const [asked] = await once(tls, 'data');
+      assert.equal(String(asked), 'HTTP/1.1 100 Continue\r\n\r\n');
+      tls.write(body);
+      assert.match(await text(tls), /^HTTP\/1.1 200 OK/);
+      assert.deepEqual(JSON.parse(seen.at(-1)?.body ?? ''), { key: VALUE });
+      uplink.close();
+    });
+
+    it('passes bodies of any size in both directions, and keeps none of them', async () => {
+      const { uplink, reasons } = uplinkFor();
+      const tls = await tlsThrough(uplink);
+      const head = 'POST /mirror HTTP/1.1\r\nHost: api.example\r\nTransfer-Encoding: chunked\r\n';
+      tls.write(`${head}Connection: close\r\n\r\n`);
+      const piece = `${PLACEHOLDER}${'z'.repeat(64 * 1024)}`;
+      const pieces = 512;
+      globalThis.gc?.();
+      const { rss } = process.memoryUsage();
+      let [most, received] = [rss, 0];
+      const heard = (async () => {
+        for await (const chunk of tls) {
+          received += chunk.length;
+          most = Math.max(most, process.memoryUsage().rss);
+        }
+      })();
+      for (let i = 0; i < pieces; i++) {
+        const chunk = `${piece.length.toString(16)}\r\n${piece}\r\n`;
+        if (!tls.write(chunk)) await once(tls, 'drain');
+      }
+      tls.write('0\r\n\r\n');
+      await heard;
+      assert.ok(received > pieces * piece.length, `${received} bytes came back`);
+      const grown = most - rss;
+      assert.ok(grown < (pieces * piece.length) / 2, `${grown} bytes more`);
+      assert.deepEqual(reasons(), []);
+      uplink.close();
+    });
+
+    it('leads through no proxy', async () => {
+      const { uplink, reasons } = uplinkFor();
+      const tls = await tlsThrough(uplink);
+      tls.write('CONNECT other.example:443 HTTP/1.1\r\nHost: api.example\r\n\r\n');
+      assert.match(await text(tls), /^HTTP\/1.1 403 /);
+      assert.deepEqual(reasons(), ['name-mismatch']);
       uplink.close();
     });
 
