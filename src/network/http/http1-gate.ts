@@ -7,27 +7,20 @@ import {
   type ClientRequest,
   createServer,
   type IncomingMessage,
-  type OutgoingMessage,
   type Server,
   ServerResponse,
-  STATUS_CODES,
   request as send,
 } from 'node:http';
 import type { Socket } from 'node:net';
-import { type Duplex, pipeline, type Readable, type Transform, type Writable } from 'node:stream';
+import type { Duplex, Transform } from 'node:stream';
 import { messageOf, systemCode } from '../../base/errors.ts';
 import { requestHost } from '../http-host.ts';
 import type { Substitution } from '../secrets/substitution.ts';
-import { decoderFor, ForbiddenContent, GatherBudget, gathered, replacing } from './body.ts';
-import {
-  CHANGED_WITH_BODY,
-  endToEnd,
-  forSearchedAnswer,
-  trailersOf,
-  valuesOf,
-  without,
-} from './fields.ts';
-import { foreignSecret, type HttpLeg, refusalText, unreadable } from './leg.ts';
+import { ForbiddenContent, GatherBudget, gathered, replacing } from './body.ts';
+import { endToEnd, forSearchedAnswer, valuesOf, without } from './fields.ts';
+import { answerBadGateway, answerText, passAnswer } from './http1-answer.ts';
+import { lengthOf, through } from './http1-body.ts';
+import { foreignSecret, type HttpLeg, refusalText } from './leg.ts';
 import { joinWebSocket } from './web-socket.ts';
 
 /** Names and values of one message. Node's own limit for all of them is 16 KiB. */
@@ -123,7 +116,7 @@ export class Http1Gate {
     const { kept, body } = await this.#framed(request, fields, filter);
     const outgoing = this.#open(line, request, kept, substitution);
     outgoing.on('response', (answer) => {
-      this.#respond(line.leg, answer, response, substitution);
+      passAnswer({ leg: line.leg, answer, response, substitution, gathering: this.#gathering });
     });
     outgoing.on('error', (error) => {
       if (response.headersSent) response.destroy();
@@ -209,7 +202,7 @@ export class Http1Gate {
         response.shouldKeepAlive = false;
         response.assignSocket(socket as Socket);
         response.on('finish', () => socket.end());
-        this.#respond(line.leg, answer, response, substitution);
+        passAnswer({ leg: line.leg, answer, response, substitution, gathering: this.#gathering });
       });
       joinWebSocket({ outgoing, socket, head, leg: line.leg, substitution });
     } catch {
@@ -250,64 +243,6 @@ export class Http1Gate {
     const body = await gathered(request.on('error', (error) => filter.destroy(error)).pipe(filter));
     return { kept: [...rest, 'Content-Length', String(body.length)], body };
   }
-
-  /** The answer, without any value of a secret's in it. */
-  #respond(
-    leg: HttpLeg,
-    answer: IncomingMessage,
-    response: ServerResponse,
-    substitution: Substitution | null,
-  ): void {
-    this.#answer(leg, answer, response, substitution).catch(() => {
-      // It has broken off, or has what no answer can have.
-      answer.destroy();
-      response.destroy();
-    });
-  }
-
-  async #answer(
-    leg: HttpLeg,
-    answer: IncomingMessage,
-    response: ServerResponse,
-    substitution: Substitution | null,
-  ): Promise<void> {
-    const fields = endToEnd(answer.rawHeaders);
-    const status = answer.statusCode ?? 502;
-    const empty = response.req.method === 'HEAD' || status === 204 || status === 304;
-    const clean = (given: string[]) => substitution?.responseFields(given) ?? given;
-    const reason = answer.statusMessage ?? '';
-    const head = (kept: string[]) =>
-      response.writeHead(status, substitution?.responseText(reason) ?? reason, kept);
-    if (substitution?.any !== true || empty) {
-      head(clean(fields));
-      return await through(answer, [], response, clean);
-    }
-    const codings = [answer.headers['content-encoding'], hopCoding(answer)].filter(Boolean);
-    const decoder = decoderFor(codings.join(', '));
-    if (decoder === undefined) {
-      const message = unreadable(codings.join(', '));
-      leg.onRefused(null, 'response-unreadable', message);
-      answer.destroy();
-      return answerBadGateway(response, message);
-    }
-    const rest = without(clean(fields), (name) => CHANGED_WITH_BODY.has(name));
-    const filter = replacing(substitution.response());
-    using room = decoder === null ? this.#gathering.take(lengthOf(answer)) : null;
-    if (room === null) {
-      head(rest);
-      // Whoever waits for events wants to know that there will be some.
-      response.flushHeaders();
-      return await through(
-        answer,
-        decoder === null ? [filter] : [decoder, filter],
-        response,
-        clean,
-      );
-    }
-    const body = await gathered(answer.on('error', (error) => filter.destroy(error)).pipe(filter));
-    head([...rest, 'Content-Length', String(body.length)]);
-    response.end(body);
-  }
 }
 
 /** What happens to a request's body; null if nothing does. */
@@ -336,61 +271,8 @@ function endIfDone({ leg, answering }: Line): void {
   if (answering === 0 && leg.upstream.destroyed) leg.guest.end();
 }
 
-/** What was done to the body for the way besides chunks; undefined for nothing. */
-function hopCoding({ headers }: IncomingMessage): string | undefined {
-  const codings = headers['transfer-encoding']?.toLowerCase().trim();
-  return codings === 'chunked' ? undefined : codings;
-}
-
-/** From one end to the other, trailers too, of which `clean` makes what may pass or throws. */
-function through(
-  from: IncomingMessage,
-  steps: Duplex[],
-  to: OutgoingMessage,
-  clean: (trailers: string[]) => string[],
-): Promise<void> {
-  const streams: (Readable | Writable | Duplex)[] = [from, ...steps, to];
-  return new Promise((resolve, reject) => {
-    from.once('end', () => {
-      try {
-        if (from.rawTrailers.length > 0) to.addTrailers(pairs(clean(trailersOf(from.rawTrailers))));
-      } catch (error) {
-        // First, as what comes of the end is no reason.
-        reject(error);
-        to.destroy();
-      }
-    });
-    pipeline(streams as [Readable, Writable], (error) =>
-      error === null || error === undefined ? resolve() : reject(error),
-    );
-  });
-}
-
-function pairs(fields: readonly string[]): [string, string][] {
-  return fields.flatMap((name, i) => (i % 2 === 0 ? [[name, fields[i + 1] ?? '']] : []));
-}
-
-function lengthOf({ headers }: IncomingMessage): number | null {
-  const length = headers['content-length'];
-  return length === undefined ? null : Number(length);
-}
-
 function answerRefused(request: IncomingMessage, response: ServerResponse, why: string): void {
   request.resume();
   if (response.headersSent) return void response.destroy();
   answerText(response, 403, refusalText(why));
-}
-
-function answerBadGateway(response: ServerResponse, why: string): void {
-  if (response.headersSent) return void response.destroy();
-  answerText(response, 502, `BoxLite got no answer for this request: ${why}\n`);
-}
-
-function answerText(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, STATUS_CODES[status], {
-    'content-type': 'text/plain; charset=utf-8',
-    'content-length': Buffer.byteLength(text),
-    connection: 'close',
-  });
-  response.end(text);
 }
