@@ -40,16 +40,15 @@ import { recover } from '../../src/runtime/recover.ts';
 import { boxSpec, newHome, ownerOf, runningBox } from '../store/store-fixture.ts';
 import { folders, forEachEngine } from './fixture.ts';
 import { descendants } from './processes.ts';
+import { become, USER, unable } from './somebody.ts';
 import { StandIns } from './stand-in.ts';
 
 const MIB = 1024 * 1024;
-/** Nobody on any host. */
-const USER = 62_001;
-
 /** Why nothing can be delegated here. */
 function delegation(): string | false {
   if (process.getuid?.() !== 0) return 'only root can delegate';
-  return wordsOf('cgroup.controllers').length === 0 && 'the host has no controller to give';
+  if (wordsOf('cgroup.controllers').length === 0) return 'the host has no controller to give';
+  return unable();
 }
 
 function wordsOf(name: string): string[] {
@@ -162,8 +161,7 @@ describe('control groups', {
       chownSync(join(delegated.folder, name), USER, USER);
     }
     const program = fileURLToPath(new URL('programs/delegated.ts', import.meta.url));
-    const become = `setpriv --reuid=${USER} --regid=${USER} --clear-groups`;
-    const script = `echo $$ > ${inner}/cgroup.procs; exec ${become} "$@"`;
+    const script = `echo $$ > ${inner}/cgroup.procs; exec ${become.join(' ')} "$@"`;
     const said = execFileSync('sh', ['-c', script, 'sh', process.execPath, program, controller], {
       encoding: 'utf8',
     });

@@ -3,7 +3,7 @@
  * what to do. Root runs this as somebody else; everybody else as themselves.
  */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,27 +14,14 @@ import { cacheDir } from '../../src/base/env.ts';
 import { ownKernelsDir } from '../../src/engine/kernel/own.ts';
 import { forEachEngine } from './fixture.ts';
 import { processesWithFilesIn } from './processes.ts';
+import { become, REPOSITORY, USER, unable } from './somebody.ts';
 
 const asRoot = process.getuid?.() === 0;
-/** Nobody on any host. */
-const USER = 62_001;
-const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const FORBID = fileURLToPath(new URL('programs/without-namespaces.sh', import.meta.url));
-const becomeSomebody = ['setpriv', `--reuid=${USER}`, `--regid=${USER}`, '--clear-groups'];
-
-/** What an ordinary user is given: nothing, if it is who runs this. */
-const become = asRoot ? becomeSomebody : [];
-/** The same, and then no namespaces. */
+/** Takes the means to make namespaces away. */
 const forbid = ['unshare', '--user', '--map-current-user', '--keep-caps', 'sh', FORBID];
 
-/** Whether that user can read what is to be run. */
-function reason(): string | false {
-  if (process.platform !== 'linux') return 'only Linux has namespaces';
-  const [command = 'test', ...args] = [...become, 'test', '-r', join(REPOSITORY, 'package.json')];
-  return spawnSync(command, args).status !== 0 && 'an ordinary user cannot read this repository';
-}
-
-describe('an ordinary user', { skip: reason() }, () => {
+describe('an ordinary user', { skip: unable() }, () => {
   let folder: string;
   let env: NodeJS.ProcessEnv;
 
