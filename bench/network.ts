@@ -2,8 +2,11 @@
  * The network: streams, small exchanges, many connections, and what it costs that a secret is put in. Under `tcg` also
  * against QEMU's own `-netdev user`, in the same guest. Servers are on this machine.
  */
-import { HOST_ALIAS, HOST_ALIAS_NAME } from '../src/network/addresses.ts';
+import { HOST_ALIAS } from '../src/network/addresses.ts';
+import { measureInChild } from './child.ts';
 import { atLeast, atMost, type Figure, figure, type Measurement } from './figure.ts';
+import type { ManyConnections } from './network/connections-child.ts';
+import { https } from './network/https.ts';
 import { compileLoad, type Load, loadOf, PROGRAM } from './network/load.ts';
 import { Servers } from './network/servers.ts';
 import { SLIRP_HOST, SlirpBox } from './network/slirp.ts';
@@ -37,7 +40,22 @@ export async function network(subject: Subject): Promise<Figure[]> {
     of({ name: `TCP out, ${STREAM_MIB} MiB`, unit: 'MB/s', samples: out, ...target }),
     of({ name: `TCP in, ${STREAM_MIB} MiB`, unit: 'MB/s', samples: back, ...target }),
     of({ name: 'HTTP exchange', unit: 'ms', samples: exchanges }),
+    await manyConnections(subject),
+    ...(await https(subject, servers)),
   ];
+}
+
+/** What the owner holds after thousands of connections, 1000 at once, that it did not hold after those before them. */
+async function manyConnections({ engine }: Subject): Promise<Figure> {
+  const script = 'network/connections-child.ts';
+  const { served, grown, ms } = await measureInChild<ManyConnections>(script, [engine]);
+  return figure(engine, {
+    name: 'memory after 1000 connections at once',
+    unit: 'MiB',
+    samples: grown.map((bytes) => bytes / 1024 ** 2),
+    target: atMost(4),
+    note: `${served} connections were served, 1000 at once, each 1000 in ${median(ms).toFixed(0)} ms`,
+  });
 }
 
 /** The same against slirp, both ways out of one guest by turns. */
@@ -97,4 +115,3 @@ async function exchange({ load, host, servers }: Way): Promise<number> {
   const printed = await load('exchanges', host, servers.serving.web, EXCHANGES);
   return Number(/p50 ([\d.]+)/.exec(printed)?.[1]);
 }
-void HOST_ALIAS_NAME;

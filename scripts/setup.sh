@@ -40,7 +40,7 @@ wanted() {
     release) wanted build
            other=$([ "$(uname -m)" = x86_64 ] && echo aarch64 || echo x86-64)
            echo "gcc-$other-linux-gnu:$(echo "$other" | tr - _)-linux-gnu-gcc" ;;
-    bench) wanted start; wanted qemu; echo runsc:runsc ;;
+    bench) wanted start; wanted qemu; echo runsc:runsc curl:curl ;;
     qemu)  echo "qemu-system-$([ "$(uname -m)" = x86_64 ] && echo x86:qemu-system-x86_64 \
              || echo arm:qemu-system-aarch64)" ;;
     kernel) wanted build

@@ -334,6 +334,8 @@ export class TcpFlow {
     const payload = segment.payload.subarray(known, known + Math.max(0, room));
     this.#received = advance(this.#received, payload.length);
     this.#held += payload.length;
+    // One that asks whether there is room is told that there is none.
+    if (known + payload.length < segment.payload.length) this.#prompt = true;
     if (distance(this.#acknowledged, this.#received) >= PROMPT_BYTES) this.#prompt = true;
     if (payload.length > 0) this.#events.data(payload);
     if (!ends || known + payload.length < segment.payload.length || this.closed) return;

@@ -100,17 +100,22 @@ export class TestUplink implements Uplink {
 
 /** A stack with a clock that stands still, and what it has sent. */
 export class Bench {
+  readonly #random32: () => number;
   time = 1_000;
   readonly uplink = new TestUplink();
   readonly stack = new NetworkStack({
     uplink: this.uplink,
-    random32: () => 0xffff_ff00,
+    random32: () => this.#random32(),
     now: () => this.time,
     onReady: () => undefined,
     onLater: () => this.#later++,
   });
   readonly #buffer = new Uint8Array(256 * 1024);
   #later = 0;
+
+  constructor({ random32 = (): number => 0xffff_ff00 } = {}) {
+    this.#random32 = random32;
+  }
 
   send(packet: Uint8Array): void {
     this.stack.receive(record(packet));

@@ -216,6 +216,51 @@ describe('a TCP connection of a box', () => {
     assert.equal(bench.segments()[0]?.acknowledgement, 20_102);
   });
 
+  it('starts each connection where its random number says', () => {
+    const numbers = [5, 0xffff_ffff, 0x8000_0000];
+    const bench = new Bench({ random32: () => numbers.shift() ?? assert.fail('asked too often') });
+    for (const port of [1, 2, 3]) {
+      bench.sendTcp(TO, [port, 80], { flags: SYN, sequence: 0 });
+      bench.uplink.connections.at(-1)?.accept();
+    }
+    assert.deepEqual(
+      bench.segments().map(({ sequence }) => sequence),
+      [5, 0xffff_ffff, 0x8000_0000],
+    );
+  });
+
+  it('answers a box that asks whether it is there, or whether there is room', async () => {
+    const bench = new Bench();
+    bench.sendTcp(TO, PORTS, { flags: SYN, sequence: 0 });
+    const stream = bench.uplink.connections[0]?.accept() ?? assert.fail();
+    const acknowledgement = ((bench.segments()[0]?.sequence ?? 0) + 1) >>> 0;
+    const say = (sequence: number, payload = new Uint8Array(0)) =>
+      bench.sendTcp(TO, PORTS, { flags: ACK, sequence, acknowledgement, payload });
+    const told = () => bench.segments({ prompt: true }).at(-1);
+    say(1);
+    assert.equal(told(), undefined, 'there is nothing to say');
+    // Keep-alive (RFC 9293, 3.8.4): the byte before the next one, or none at all before it.
+    say(0);
+    assert.equal(told()?.acknowledgement, 1);
+    say(0, new Uint8Array(1));
+    assert.equal(told()?.acknowledgement, 1);
+    // A window that is full: a byte beyond it is not taken, and is answered.
+    let next = 1;
+    for (let window = 65_535; window > 0; ) {
+      say(next, new Uint8Array(60_000));
+      const answer = told() ?? assert.fail('no answer');
+      next = answer.acknowledgement;
+      window = answer.window;
+    }
+    say(next, new Uint8Array(1));
+    const full = told();
+    assert.deepEqual([full?.acknowledgement, full?.window], [next, 0]);
+    const got = collect(stream);
+    await turn();
+    assert.ok((told()?.window ?? 0) > 0, 'it is told of room as soon as there is some');
+    assert.equal(got.bytes().length, next - 1);
+  });
+
   it('survives both sides’ closing at once', () => {
     const bench = new Bench();
     bench.sendTcp(TO, PORTS, { flags: SYN, sequence: 0 });
