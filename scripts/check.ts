@@ -50,6 +50,8 @@ function runTests(files: readonly string[]): void {
   const tests = spawn(process.execPath, [...testOptions, ...wanted], {
     cwd: top,
     stdio: 'inherit',
+    // An ordinary user's PATH leaves out the folders where e2fsck is.
+    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` },
   });
   tests.on('exit', (code) => {
     process.exitCode = code ?? 1;

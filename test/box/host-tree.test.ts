@@ -39,8 +39,23 @@ beforeEach(() => {
   mkdirSync(to);
 });
 
-// Node cannot remove what is deeper than a path is long.
-afterEach(() => void execFileSync('rm', ['-rf', scratch]));
+// Node cannot remove what is deeper than a path is long, nor an ordinary user what he may not look into.
+afterEach(() => {
+  execFileSync('find', [
+    scratch,
+    '-type',
+    'd',
+    '!',
+    '-perm',
+    '-u=rwx',
+    '-exec',
+    'chmod',
+    'u+rwx',
+    '{}',
+    ';',
+  ]);
+  execFileSync('rm', ['-rf', scratch]);
+});
 
 /** Reads `from` into an archive of its contents. */
 async function pack(options: { follow?: boolean } = {}): Promise<Buffer> {

@@ -1,6 +1,7 @@
 /** What a box could send in place of a tree: nothing of it may touch the host outside of the target. */
 import assert from 'node:assert/strict';
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -148,6 +149,8 @@ describe('an archive of a hostile box', () => {
     ]);
     assert.equal(statSync(join(target, 'suid')).mode & 0o7777, 0o755);
     assert.equal(statSync(join(target, 'closed')).mode & 0o7777, 0);
+    // An ordinary user could not remove it.
+    chmodSync(join(target, 'closed'), 0o700);
   });
 
   it('cannot send more than the one file that was asked for', async () => {
