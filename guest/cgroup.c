@@ -119,7 +119,8 @@ static struct cgroup *make(void)
     struct cgroup *cgroup = calloc(1, sizeof *cgroup);
     if (cgroup == NULL)
         return NULL;
-    snprintf(name, sizeof name, "%u", made);
+    cgroup->number = made;
+    snprintf(name, sizeof name, "%u", cgroup->number);
     cgroup->directory =
         mkdirat(container, name, 0755) == 0 ? openat(container, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     cgroup->events = cgroup->directory >= 0 ? open_file(cgroup, "cgroup.events") : -1;
@@ -137,6 +138,18 @@ static struct cgroup *make(void)
     return NULL;
 }
 
+static void discard(struct cgroup *cgroup)
+{
+    char name[16];
+    snprintf(name, sizeof name, "%u", cgroup->number);
+    unlinkat(container, name, AT_REMOVEDIR);
+    close(cgroup->directory);
+    close(cgroup->events);
+    if (cgroup->memory >= 0)
+        close(cgroup->memory);
+    free(cgroup);
+}
+
 struct cgroup *cgroup_take(void)
 {
     for (int i = 0; i < TRIES && idle != NULL; i++) {
@@ -144,11 +157,14 @@ struct cgroup *cgroup_take(void)
         idle = cgroup->next;
         if (idle == NULL)
             idle_end = &idle;
-        if (read_number(cgroup->events, "populated", 1) == 0) {
+        if (read_number(cgroup->events, "populated", 1) != 0) {
+            cgroup_give_back(cgroup);
+        } else if (cgroup->killed) {
+            discard(cgroup);
+        } else {
             cgroup->memory_kills = memory_kills(cgroup);
             return cgroup;
         }
-        cgroup_give_back(cgroup);
     }
     return make();
 }
@@ -183,8 +199,10 @@ static void signal_each(const struct cgroup *cgroup, int signal)
         close(fd);
 }
 
-void cgroup_signal(const struct cgroup *cgroup, int signal)
+void cgroup_signal(struct cgroup *cgroup, int signal)
 {
+    /* Linux 6.1.176 kills whoever is cloned into a group in which all were killed once. */
+    cgroup->killed |= signal == SIGKILL;
     if (signal != SIGKILL || write_file(cgroup->directory, "cgroup.kill", "1") != 0)
         signal_each(cgroup, signal);
 }

@@ -13,6 +13,9 @@ struct cgroup {
     int memory;
     /* Processes the kernel had killed in it when it was taken. */
     long memory_kills;
+    unsigned number;
+    /* It is not for another command. */
+    int killed;
     struct cgroup *next;
 };
 
@@ -33,6 +36,6 @@ void cgroup_give_back(struct cgroup *cgroup);
 int cgroup_lost_for_memory(const struct cgroup *cgroup);
 
 /* Signals every process of the group, wherever it has gone in the tree of processes. None escapes a SIGKILL. */
-void cgroup_signal(const struct cgroup *cgroup, int signal);
+void cgroup_signal(struct cgroup *cgroup, int signal);
 
 #endif

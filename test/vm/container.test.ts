@@ -268,7 +268,7 @@ forEachEngine((engine) => {
   describe('a container without memory or process numbers', () => {
     it('loses whoever takes all memory, says so, and goes on', async () => {
       await using owner = new TestRuntime(engine);
-      await using box = await owner.makeBox({ memoryMib: 64 });
+      await using box = await owner.makeBox({ memoryMib: 128 });
       const alone = await inTime('tail', (await box.run(['tail', '/dev/zero'])).wait(), 120_000);
       assert.deepEqual([alone.signal, alone.outOfMemory], ['SIGKILL', true]);
       // Whose command lost somebody says so however it ends, and nobody else does.

@@ -65,6 +65,15 @@ forEachEngine((engine) => {
     );
   });
 
+  it('commands run as before when another one was killed', async () => {
+    for (let i = 0; i < 3; i++) {
+      await using execution = await box.run(['sleep', '1000']);
+      await execution.kill();
+      assert.equal((await execution.wait()).signal, 'SIGKILL');
+      assert.equal((await shell(box, 'echo fine')).stdout, 'fine\n');
+    }
+  });
+
   it('input of a MiB arrives whole, through the mailbox where there is one', async () => {
     const data = randomBytes(MIB);
     const execution = await box.run(['sha256sum']);
