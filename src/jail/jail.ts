@@ -32,8 +32,11 @@ export interface JailInput {
   readonly filter: number | null;
   /** The host user and group the VMM runs as; null: the one who runs us, which only root can change. */
   readonly user: { readonly uid: number; readonly gid: number } | null;
-  /** Host descriptors of the plan's files, in their order: for a user who cannot reach their folders. */
-  readonly opened: readonly number[] | null;
+  /**
+   * Host descriptors of files and libraries, by their paths: of those whose folders the user cannot reach, and of those
+   * which it could not write to anyway, as a mount for each takes time.
+   */
+  readonly opened: ReadonlyMap<string, number>;
   /** An empty host directory in which the root is built; null: it is built in memory. */
   readonly root: string | null;
   /** The host's variables, of which the VMM gets those that the settings leave. */
@@ -67,7 +70,7 @@ function locked(plan: LaunchPlan, input: JailInput): LaunchPlan {
     ...placed,
     descriptors: [
       ...placed.descriptors,
-      ...(input.opened ?? []),
+      ...input.opened.values(),
       ...(input.filter === null ? [] : [input.filter]),
     ],
     user: input.user,
@@ -117,24 +120,24 @@ function namespaces({ newPidNs, newNetNs, uid, gid }: SecuritySettings): string[
 
 /** An empty root, and in it what the plan names; nothing but the memory folders can be written to. */
 function ownRoot(plan: LaunchPlan, { opened, root }: JailInput): string[] {
-  const first = FIRST_DESCRIPTOR + plan.descriptors.length;
+  const places = placesOf(plan, opened);
+  const put = (hostPath: string, inside: string) => {
+    const place = places.get(hostPath);
+    return place === undefined ? ['--ro-bind', hostPath, inside] : ['--symlink', place, inside];
+  };
   return [
     ...(root === null ? [] : ['--bind', root, '/']),
-    ...plan.libraries.flatMap((path) => ['--ro-bind', path, path]),
-    ...plan.files.flatMap(({ hostPath, inside }, i) =>
-      opened === null
-        ? ['--ro-bind', hostPath, inside]
-        : ['--symlink', `/proc/self/fd/${first + i}`, inside],
-    ),
+    ...plan.libraries.flatMap((path) => put(path, path)),
+    ...plan.files.flatMap(({ hostPath, inside }) => put(hostPath, inside)),
     '--proc',
     '/proc',
-    '--dev',
-    '/dev',
+    // All of a /dev that a plan counts on.
+    '--symlink',
+    '/proc/self/fd',
+    '/dev/fd',
     ...plan.devices.flatMap((path) => ['--dev-bind', path, path]),
     ...memoryFolder('/tmp', TEMPORARY_BYTES),
     ...(plan.sharedMemoryBytes === 0 ? [] : memoryFolder('/dev/shm', plan.sharedMemoryBytes)),
-    '--remount-ro',
-    '/dev',
     '--remount-ro',
     '/',
   ];
@@ -152,12 +155,21 @@ function filterArguments(descriptors: number, { filter }: JailInput): string[] {
   return filter === null ? [] : ['--seccomp', String(FIRST_DESCRIPTOR + descriptors - 1)];
 }
 
+/** Where the VMM finds what has been opened for it: behind the plan's own descriptors. */
+function placesOf(
+  { descriptors }: LaunchPlan,
+  opened: JailInput['opened'],
+): ReadonlyMap<string, string> {
+  const first = FIRST_DESCRIPTOR + descriptors.length;
+  return new Map([...opened.keys()].map((path, i) => [path, `/proc/self/fd/${first + i}`]));
+}
+
 /** The plan for a VMM that sees the host's files: their paths in place of the jail's. */
 export function withHostPaths(plan: LaunchPlan, { opened }: Pick<JailInput, 'opened'>): LaunchPlan {
-  const first = FIRST_DESCRIPTOR + plan.descriptors.length;
+  const places = placesOf(plan, opened);
   const outside = (text: string) =>
-    plan.files.reduce((words, { inside, hostPath }, i) => {
-      const path = opened === null ? hostPath : `/proc/self/fd/${first + i}`;
+    plan.files.reduce((words, { inside, hostPath }) => {
+      const path = places.get(hostPath) ?? hostPath;
       // Where commas divide QEMU's words, one of a path is doubled.
       return words
         .replaceAll(`=${inside},`, () => `=${path.replaceAll(',', ',,')},`)

@@ -29,7 +29,7 @@ export function sandboxed(
   input: Pick<JailInput, 'security' | 'environment'>,
 ): LaunchPlan {
   const { security } = input;
-  const placed = withHostPaths(plan, { opened: null });
+  const placed = withHostPaths(plan, { opened: new Map() });
   const env = { ...keptEnvironment(input), ...placed.env };
   if (!security.jailerEnabled) {
     return withLimits({ ...placed, env }, limitsOf(plan, security));

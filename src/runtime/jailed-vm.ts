@@ -20,6 +20,7 @@ import { startVm, type Vm, type VmOptions } from './vm.ts';
 const OTHERS_READ = 0o004;
 const OTHERS_READ_WRITE = 0o006;
 const GROUP_READ_WRITE = 0o060;
+const NOT_OWNER_WRITE = 0o022;
 
 /** Told once: it is about what a program does, not about a box. */
 let warned = false;
@@ -67,7 +68,10 @@ export function prepareJail(plan: LaunchPlan, options: JailOptions): PreparedJai
   }
   using opened = new DisposableStack();
   const user = droppedUser(plan, security, boxId);
-  const files = user === null ? null : openFor(user, plan, opened);
+  const files = new Map([
+    ...openLibraries(plan, security, opened),
+    ...(user === null ? [] : openFor(user, plan, opened)),
+  ]);
   const filter = security.seccompEnabled
     ? opened.use(FilterFile.create(filterFor(plan.kind, guestArchitecture()), scratchDirectories))
     : null;
@@ -114,21 +118,47 @@ function isFor(mode: number, permissions: number): boolean {
 }
 
 /**
+ * Opens the libraries that only root can change: others stay on read-only mounts, as who may write to a file can do so
+ * by any descriptor of it, too.
+ */
+function openLibraries(
+  { libraries }: LaunchPlan,
+  { jailerEnabled, chrootEnabled }: SecuritySettings,
+  opened: DisposableStack,
+): [string, number][] {
+  if (!jailerEnabled || !chrootEnabled) return [];
+  const files = libraries.map((path): [string, number] => [path, openFile(path, opened)]);
+  return files.filter(([, file]) => {
+    const { uid, mode } = fstatSync(file);
+    return uid === 0 && (mode & NOT_OWNER_WRITE) === 0 && isFor(mode, OTHERS_READ);
+  });
+}
+
+/**
  * Makes the plan's files and descriptors that user's to open: files by descriptors, because nobody but us may enter
  * their folders, and the box's own disk and mailbox by their owner. Returns the files' descriptors.
  */
-function openFor(user: HostUser, plan: LaunchPlan, opened: DisposableStack): number[] {
-  const files = plan.files.map(({ hostPath, ours = false }) => {
-    const file = openSync(hostPath, 'r');
-    opened.defer(() => closeSync(file));
+function openFor(
+  user: HostUser,
+  plan: LaunchPlan,
+  opened: DisposableStack,
+): readonly [string, number][] {
+  const files = plan.files.map(({ hostPath, ours = false }): [string, number] => {
+    const file = openFile(hostPath, opened);
     const { mode } = fstatSync(file);
-    if (isFor(mode, OTHERS_READ)) return file;
+    if (isFor(mode, OTHERS_READ)) return [hostPath, file];
     if (!ours) throw unreadable(hostPath);
     fchmodSync(file, (mode & 0o7777) | OTHERS_READ);
-    return file;
+    return [hostPath, file];
   });
   for (const descriptor of plan.descriptors) fchownSync(descriptor, user.uid, user.gid);
   return files;
+}
+
+function openFile(path: string, opened: DisposableStack): number {
+  const file = openSync(path, 'r');
+  opened.defer(() => closeSync(file));
+  return file;
 }
 
 function unreadable(hostPath: string): BoxliteError {

@@ -54,7 +54,7 @@ describe('every plan', () => {
 
     it(`of ${engine} keeps the path of an image whole where it can see it`, () => {
       const odd = plan(engine, { disks: { image: '/some,one/$& image', box: 21, boxBytes: 1 } });
-      const { args } = withHostPaths(odd, { opened: null });
+      const { args } = withHostPaths(odd, { opened: new Map() });
       const word = engine === 'uml' ? 'ubd0rd=/some,one/$& image' : 'file=/some,,one/$& image,';
       assert.ok(
         args.some((arg) => arg.includes(word)),
@@ -128,8 +128,8 @@ describe('planQemu()', () => {
   });
 
   it('gives /dev/kvm to kvm alone', () => {
-    assert.deepEqual(plan('kvm').devices, ['/dev/kvm']);
-    assert.deepEqual(plan('tcg').devices, []);
+    assert.deepEqual(plan('kvm').devices, ['/dev/urandom', '/dev/kvm']);
+    assert.deepEqual(plan('tcg').devices, ['/dev/urandom']);
   });
 
   it('has no network, no monitor and no configuration of the user', () => {
@@ -158,7 +158,7 @@ describe('jailed()', () => {
     security: SecurityOptions.standard().toSettings(),
     filter: 99,
     user: null,
-    opened: null,
+    opened: new Map([['/lib/libc.so', 77]]),
     root: null,
     environment: {},
   };
@@ -195,11 +195,24 @@ describe('jailed()', () => {
       /bind/.test(word) ? [[word, inside.args[i + 1]]] : [],
     );
     assert.deepEqual(bound, [
-      ['--ro-bind', '/lib/libc.so'],
       ['--ro-bind', '/home/someone/kernel'],
       ['--ro-bind', '/home/someone/initramfs'],
       ['--ro-bind', '/home/someone/image'],
+      ['--dev-bind', '/dev/null'],
     ]);
+  });
+
+  it('links what is open to its descriptor, and adds no mount of a /dev', () => {
+    const linked = inside.args.flatMap((word, i) =>
+      word === '--symlink' ? [inside.args.slice(i + 1, i + 3)] : [],
+    );
+    // The wire, the box's disk and the mailbox come first.
+    assert.deepEqual(linked, [
+      ['/proc/self/fd/6', '/lib/libc.so'],
+      ['/proc/self/fd', '/dev/fd'],
+    ]);
+    assert.deepEqual(inside.descriptors.slice(2), [77, 99]);
+    assert.ok(!inside.args.includes('--dev'));
   });
 
   it('ends with the command of the plan, as it was', () => {
@@ -220,7 +233,7 @@ describe('jailed()', () => {
     const readOnly = inside.args.flatMap((word, i) =>
       word === '--remount-ro' ? [inside.args[i + 1]] : [],
     );
-    assert.deepEqual(readOnly, ['/dev', '/']);
+    assert.deepEqual(readOnly, ['/']);
   });
 });
 

@@ -46,6 +46,7 @@ export interface Taken extends AsyncDisposable {
 export class StandIn {
   readonly #folder: string;
   readonly #programs: JailOptions['programs'];
+  /** What it is given of the host's, all of root's. */
   readonly #libraries: readonly string[];
 
   private constructor(
@@ -69,6 +70,10 @@ export class StandIn {
     assert.ok(programs !== null);
     const libraries = await sharedLibraries(programs.prlimit, runCommand);
     return new StandIn(folder, programs, [programs.prlimit, ...libraries]);
+  }
+
+  get libraries(): number {
+    return this.#libraries.length;
   }
 
   /** Lets it try everything. */

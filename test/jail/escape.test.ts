@@ -193,6 +193,10 @@ describe('a VMM that was taken over', { skip: process.platform !== 'linux' }, ()
       attempts.filter((name) => got.get(name) === 0),
       [],
     );
+    assert.deepEqual(
+      [...got].filter(([name, error]) => name.startsWith('rewrite-') && error === 0),
+      [],
+    );
   });
 
   it('gets nothing when its root is a folder of the host either', async () => {
@@ -232,7 +236,7 @@ describe('a VMM that was taken over', { skip: process.platform !== 'linux' }, ()
     });
   }
 
-  it('has no descriptors but its console, its wire, its disks and its program', async () => {
+  it('has no descriptors but its console, its wire, its disks, its libraries and its program', async () => {
     const kept = openSync('/dev/null', 'r');
     const builder = SecurityOptions.builder().resourceLimits(LIMITS);
     try {
@@ -242,7 +246,8 @@ describe('a VMM that was taken over', { skip: process.platform !== 'linux' }, ()
       assert.deepEqual(left, got);
       const open = [...got.keys()].flatMap((name) => /^descriptor-(\d+)$/.exec(name)?.[1] ?? []);
       // As root its program and its image come by descriptor, too.
-      assert.deepEqual(open.map(Number), asRoot ? [0, 1, 2, 3, 4, 5, 6] : [0, 1, 2, 3, 4]);
+      const count = 5 + standIn.libraries + (asRoot ? 2 : 0);
+      assert.deepEqual(open.map(Number), [...Array(count).keys()]);
     } finally {
       closeSync(kept);
     }

@@ -17,6 +17,9 @@ const EMULATED_X64 = 'qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+lahf_lm';
  */
 const WIRE_PORTS = 'max_ports=2';
 
+/** Libraries of QEMU's read it as they start. */
+const RANDOM_DEVICE = '/dev/urandom';
+
 /** The delay loop's length does not matter where nothing waits in it; calibrating it takes 0.1 s. */
 const EMULATED_LOOPS_PER_JIFFY = 4_000_000;
 
@@ -70,7 +73,7 @@ export function planQemu(machine: Machine): LaunchPlan {
       ...imageFile(machine),
     ],
     libraries: machine.vmm.libraries,
-    devices: machine.engine === 'kvm' ? ['/dev/kvm'] : [],
+    devices: [RANDOM_DEVICE, ...(machine.engine === 'kvm' ? ['/dev/kvm'] : [])],
     sharedMemoryBytes: 0,
     fixedAddresses: false,
     fileBytes: Math.max(machine.disks?.boxBytes ?? 0, machine.memoryMib * 1024 * 1024),

@@ -15,6 +15,9 @@ const PRELOAD_INSIDE = '/box/preload.so';
  */
 const ENVIRONMENT = { TMPDIR: '/dev/shm' };
 
+/** What its console reads. */
+const NULL_DEVICE = '/dev/null';
+
 /** What UML needs in /dev/shm besides the guest's memory: its own page tables and stubs. */
 const SHARED_MEMORY_EXTRA_BYTES = 32 * 1024 * 1024;
 
@@ -48,7 +51,7 @@ export function planUml(machine: Machine): LaunchPlan {
       ...imageFile(machine),
     ],
     libraries: machine.vmm.libraries,
-    devices: [],
+    devices: [NULL_DEVICE],
     sharedMemoryBytes: machine.memoryMib * 1024 * 1024 + SHARED_MEMORY_EXTRA_BYTES,
     // What lies between its end and a heap that is moved counts as memory: up to 1 GiB, and 16 MiB to describe it.
     fixedAddresses: true,

@@ -237,10 +237,18 @@ static void try_fill(const char *name, const char *directory)
 static void list_descriptors(void)
 {
 	char name[64];
+	char path[64];
 	for (int i = 0; i < 64; i++) {
 		snprintf(name, sizeof(name), "descriptor-%d", i);
-		if (fcntl(i, F_GETFD) >= 0)
-			tell(name, 0);
+		if (fcntl(i, F_GETFD) < 0)
+			continue;
+		tell(name, 0);
+		if (i <= OWN_DISK)
+			continue;
+		/* What is open for reading alone may be open to who opens it anew. */
+		snprintf(name, sizeof(name), "rewrite-%d", i);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", i);
+		try_open(name, path, O_RDWR);
 	}
 }
 
