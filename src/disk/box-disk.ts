@@ -55,8 +55,11 @@ export const DISK = '{disk}';
 /** The highest status with which e2fsck says that the file system is sound now. */
 const FSCK_REPAIRED = 1;
 
-/** Part of the template's name: raise it when the arguments change. */
-const RECIPE = 1;
+/** What the guest's overlay needs there. debugfs makes them root's, whoever runs it. */
+const DIRECTORIES = ['upper', 'work'];
+
+/** Part of the template's name: raise it when what is made changes. */
+const RECIPE = 2;
 
 /** Makes the writable disks of boxes. An empty file system is made once a size, then stamped. */
 export class BoxDisks {
@@ -154,6 +157,9 @@ export class BoxDisks {
       const disk = join(scratch, 'disk');
       const size = `${(sizeGb * GIB) / 1024}k`;
       await this.#must('mke2fs', [...MKE2FS_ARGUMENTS, disk, size]);
+      for (const name of DIRECTORIES) {
+        await this.#must('debugfs', ['-w', '-R', `mkdir ${name}`, disk]);
+      }
       const archive = join(scratch, 'disk.tar');
       const format = ['--format=pax', '--sparse', '--sparse-version=1.0'];
       await this.#must('tar', [...format, '-C', scratch, '-cf', archive, 'disk']);
