@@ -1,4 +1,4 @@
-/* From an initramfs to a box: modules, disks, the root file system, the clock, the random pool; and back. */
+/* From an initramfs to a box: modules, the clock, the random pool, the container; and back. */
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -16,6 +16,7 @@
 #include "agent.h"
 #include "clock.h"
 #include "container.h"
+#include "disks.h"
 #include "power.h"
 #include "process.h"
 
@@ -25,19 +26,6 @@
 #define SEED_BYTES 32
 /* From linux/random.h, which a C library of its own does not bring. */
 #define RNDADDENTROPY _IOW('R', 0x03, int[2])
-
-/* The directories are made by the initramfs, so that no system call is spent on them. */
-struct mount_step {
-    const char *source;
-    const char *target;
-    const char *type;
-    unsigned long flags;
-    const char *options;
-};
-
-/* Inodes are set up when they are first used; zeroing their tables in the background would fill the sparse file. */
-#define DISK_OPTIONS "noinit_itable,errors=remount-ro"
-#define OVERLAY_OPTIONS "lowerdir=/image,upperdir=/disk/upper,workdir=/disk/work"
 
 /* Why there can be no container; empty if there can. */
 static char no_container[256];
@@ -55,35 +43,6 @@ void boot_modules(void)
             die("cannot insert module %d", i);
         close(fd);
     }
-}
-
-/* Fills `message` and returns -1 if it fails. */
-static int do_mount(const struct mount_step *step, char *message, size_t size)
-{
-    if (mount(step->source, step->target, step->type, step->flags, step->options) == 0)
-        return 0;
-    snprintf(message, size, "cannot mount %s at %s: %s", step->source, step->target, strerror(errno));
-    return -1;
-}
-
-static int mount_root(const char *image, const char *disk, char *message, size_t size)
-{
-    const struct mount_step disks[] = {
-        {image, "/image", "erofs", MS_RDONLY | MS_NODEV, NULL},
-        {disk, "/disk", "ext4", MS_NODEV | MS_NOATIME, DISK_OPTIONS},
-    };
-    const struct mount_step overlay = {"overlay", "/root", "overlay", MS_NODEV, OVERLAY_OPTIONS};
-    for (size_t i = 0; i < sizeof disks / sizeof *disks; i++)
-        if (do_mount(&disks[i], message, size) != 0)
-            return -1;
-    if (mount(overlay.source, overlay.target, overlay.type, overlay.flags, overlay.options) != 0) {
-        /* A fresh disk has no directories yet. */
-        mkdir("/disk/upper", 0755);
-        mkdir("/disk/work", 0755);
-        if (do_mount(&overlay, message, size) != 0)
-            return -1;
-    }
-    return 0;
 }
 
 static int hex_digit(char c)
@@ -125,16 +84,15 @@ static void bring_loopback_up(void)
 void boot_prepare(void)
 {
     container_prepare(no_container, sizeof no_container);
+    bring_loopback_up();
 }
 
 void boot_open(uint32_t id, const struct json *request)
 {
     char message[512];
-    const char *image = json_text(request, "image", NULL);
-    const char *disk = json_text(request, "disk", NULL);
     const char *hostname = json_text(request, "hostname", "box");
-    if (agent.booted || image == NULL || disk == NULL) {
-        reject(id, "invalid", agent.booted ? "the box has booted already" : "boot needs image and disk");
+    if (agent.booted) {
+        reject(id, "invalid", "the box has booted already");
         return;
     }
     if (no_container[0] != 0) {
@@ -143,11 +101,10 @@ void boot_open(uint32_t id, const struct json *request)
     }
     clock_set(json_number(request, "time", 0));
     add_entropy(json_text(request, "seed", ""));
-    if (mount_root(image, disk, message, sizeof message) != 0) {
+    if (disks_wait(message, sizeof message) != 0) {
         reject(id, "mount", message);
         return;
     }
-    bring_loopback_up();
     if (sethostname(hostname, strlen(hostname)) != 0) {
         reject(id, "hostname", strerror(errno));
         return;

@@ -17,6 +17,7 @@
 
 #include "agent.h"
 #include "container.h"
+#include "disks.h"
 #include "power.h"
 #include "process.h"
 
@@ -326,6 +327,7 @@ int main(void)
     mount("dev", "/dev", "devtmpfs", MS_NOSUID | MS_NOEXEC, NULL);
     boot_modules();
     int signals = open_child_signals();
+    disks_begin(getenv("BOXLITE_IMAGE"), getenv("BOXLITE_DISK"));
     frame_decoder_init(&decoder);
     wire_open(&agent.wire, getenv("BOXLITE_WIRE"), getenv("BOXLITE_MAILBOX"));
     say_hello();

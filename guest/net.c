@@ -268,8 +268,8 @@ static const struct stream_events stream_events = {
 void net_open(uint32_t id, const struct json *request)
 {
     char message[256];
-    if (!agent.booted || device.fd >= 0) {
-        reject(id, "invalid", agent.booted ? "the box has a network already" : "the box has not booted");
+    if (device.fd >= 0) {
+        reject(id, "invalid", "the box has a network already");
         return;
     }
     int fd = open_tun();

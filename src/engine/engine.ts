@@ -1,6 +1,6 @@
 import type { EngineName, KernelFlavor, LaunchPlan, Machine, MailboxUse } from '../spec/parts.ts';
-import { planQemu, qemuDisks } from './qemu/plan.ts';
-import { planUml, umlDisks } from './uml/plan.ts';
+import { planQemu } from './qemu/plan.ts';
+import { planUml } from './uml/plan.ts';
 
 /** What the system knows of an engine; nothing else asks which one runs. */
 export interface Engine {
@@ -11,8 +11,6 @@ export interface Engine {
   readonly mailbox: MailboxUse | null;
   /** How long a boot may take when nothing else is said. */
   readonly bootTimeoutMs: number;
-  /** The guest's names of its disks. */
-  readonly disks: { readonly image: string; readonly box: string };
   plan(machine: Machine): LaunchPlan;
 }
 
@@ -29,7 +27,7 @@ const SERIAL_LINE: MailboxUse = { payloadBytesMin: 128, lineBytesMax: 2048 };
 const EMULATED_PORT: MailboxUse = { payloadBytesMin: 32 * 1024, lineBytesMax: null };
 
 function qemu(name: EngineName, bootTimeoutMs: number, mailbox: MailboxUse | null = null): Engine {
-  return { name, flavor: 'vm', mailbox, bootTimeoutMs, disks: qemuDisks, plan: planQemu };
+  return { name, flavor: 'vm', mailbox, bootTimeoutMs, plan: planQemu };
 }
 
 /** Every engine, by name. */
@@ -41,7 +39,6 @@ export const engines: Readonly<Record<EngineName, Engine>> = {
     flavor: 'uml',
     mailbox: SERIAL_LINE,
     bootTimeoutMs: BOOT_TIMEOUT_MS,
-    disks: umlDisks,
     plan: planUml,
   },
   tcg: qemu('tcg', EMULATED_BOOT_TIMEOUT_MS, EMULATED_PORT),

@@ -10,3 +10,8 @@ export const IMAGE_INSIDE = '/box/image';
 export function imageFile({ disks }: Machine): PlanFile[] {
   return disks === null ? [] : [{ hostPath: disks.image, inside: IMAGE_INSIDE, ours: true }];
 }
+
+/** What the guest calls its disks. The agent mounts them before it is asked to. */
+export function diskNames({ disks }: Machine, image: string, box: string): string[] {
+  return disks === null ? [] : [`BOXLITE_IMAGE=${image}`, `BOXLITE_DISK=${box}`];
+}

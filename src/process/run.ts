@@ -99,7 +99,7 @@ function startError(error: Error, command: string, cwd: string | undefined): Box
 
 /** Where Debian has the programs that are called by their names alone. */
 const debianPackages: Readonly<Record<string, string>> = {
-  ...{ mke2fs: 'e2fsprogs', e2fsck: 'e2fsprogs', resize2fs: 'e2fsprogs' },
+  ...{ mke2fs: 'e2fsprogs', debugfs: 'e2fsprogs', e2fsck: 'e2fsprogs', resize2fs: 'e2fsprogs' },
   ...{ tar: 'tar', ldd: 'libc-bin', 'dpkg-deb': 'dpkg', xz: 'xz-utils', make: 'make' },
 };
 

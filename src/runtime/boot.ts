@@ -126,11 +126,12 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   await group.held;
   const agentMs = clock();
 
-  // The agent has spoken: it mounts the disks, and from then on commands can run.
+  // The agent has spoken, and mounts the disks while it makes the network. Once they are one root, commands can run.
+  const enabled = spec.network.mode === 'enabled';
+  const network = enabled ? openNetwork(vm, input) : null;
+  if (network !== null) kept.use(network);
   const request = {
     service: 'boot',
-    image: engine.disks.image,
-    disk: engine.disks.box,
     hostname: input.hostname,
     time: Date.now(),
     seed: randomBytes(SEED_BYTES).toString('hex'),
@@ -141,10 +142,6 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   await vmStage(vm, 'mounting the root file system', mounted, { timeoutMs, signal });
   const rootMs = clock();
 
-  // The network comes up while the first command is on its way.
-  const enabled = spec.network.mode === 'enabled';
-  const network = enabled ? openNetwork(vm, input) : null;
-  if (network !== null) kept.use(network);
   const timings = { imageMs, diskMs, agentMs, rootMs };
   return { vm, engine: ready, config, network, timings, resources: kept.move() };
 }

@@ -1,6 +1,6 @@
 import type { LaunchPlan, Machine } from '../../spec/parts.ts';
 import { type DescriptorPaths, inheritedDescriptors } from '../descriptors.ts';
-import { IMAGE_INSIDE, imageFile } from '../image-file.ts';
+import { diskNames, IMAGE_INSIDE, imageFile } from '../image-file.ts';
 
 /** Translated code of an emulated guest, in MiB: QEMU's default of 1 GiB would be the box's largest part. */
 const TRANSLATION_MIB = 128;
@@ -143,6 +143,7 @@ function kernelCommandLine(machine: Machine): string[] {
     'BOXLITE_WIRE=/dev/vport0p1',
     ...(machine.mailbox === null ? [] : [`BOXLITE_MAILBOX=${mailboxDisk(machine)}`]),
     'BOXLITE_END=reset',
+    ...diskNames(machine, '/dev/vda', '/dev/vdb'),
   ];
 }
 
@@ -164,6 +165,3 @@ function diskArguments({ box, mailbox }: DescriptorPaths, on: 'pci' | 'device'):
 function mailboxDisk({ disks }: Machine): string {
   return disks === null ? '/dev/vda' : '/dev/vdc';
 }
-
-/** The names of the guest's disks. */
-export const qemuDisks = { image: '/dev/vda', box: '/dev/vdb' } as const;

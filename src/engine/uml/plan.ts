@@ -1,6 +1,6 @@
 import type { LaunchPlan, Machine } from '../../spec/parts.ts';
 import { type DescriptorPaths, inheritedDescriptors } from '../descriptors.ts';
-import { IMAGE_INSIDE, imageFile } from '../image-file.ts';
+import { diskNames, IMAGE_INSIDE, imageFile } from '../image-file.ts';
 
 /** Parts of Debian's UML kernel that benchmark or register for a second and that no box uses. */
 const SLOW_INITCALLS =
@@ -113,15 +113,13 @@ function containerProcesses(limits: Machine['limits']): number | null {
 }
 
 /** The kernel hands what it does not know to the agent as environment. */
-function agentArguments({ mailbox, limits }: Machine): string[] {
-  const processes = containerProcesses(limits);
+function agentArguments(machine: Machine): string[] {
+  const processes = containerProcesses(machine.limits);
   return [
     'BOXLITE_WIRE=/dev/ttyS0',
     'BOXLITE_END=poweroff',
+    ...diskNames(machine, '/dev/ubda', '/dev/ubdb'),
     ...(processes === null ? [] : [`BOXLITE_PROCESSES=${processes}`]),
-    ...(mailbox === null ? [] : ['BOXLITE_MAILBOX=/dev/ubdc']),
+    ...(machine.mailbox === null ? [] : ['BOXLITE_MAILBOX=/dev/ubdc']),
   ];
 }
-
-/** The names of the guest's disks. */
-export const umlDisks = { image: '/dev/ubda', box: '/dev/ubdb' } as const;
