@@ -1,6 +1,7 @@
 /* From an initramfs to a box: modules, the clock, the random pool, the container; and back. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
@@ -114,7 +115,7 @@ void boot_open(uint32_t id, const struct json *request)
         return;
     }
     agent.booted = 1;
-    wire_send_json(&agent.wire, FRAME_ACCEPT, id, 0, "{}");
+    wire_send_json(&agent.wire, FRAME_ACCEPT, id, 0, "{\"containerUs\":%" PRIu64 "}", container_taken_us());
     wire_send(&agent.wire, FRAME_END, id, FLAG_FINAL, NULL, 0);
 }
 

@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cgroup.h"
@@ -49,6 +50,8 @@ static struct {
     int init;
     int agent;
     pid_t init_pid;
+    /* How long making it has taken. */
+    uint64_t taken_us;
 } container = {.cgroup = -1, .init = -1, .agent = -1};
 
 /*
@@ -62,7 +65,14 @@ static void limit_capabilities(void)
             return;
 }
 
-int container_prepare(char *message, size_t size)
+static uint64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static int prepare(char *message, size_t size)
 {
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     limit_capabilities();
@@ -73,6 +83,14 @@ int container_prepare(char *message, size_t size)
     }
     container.cgroup = cgroup_prepare(message, size);
     return container.cgroup < 0 ? -1 : root_prepare(message, size);
+}
+
+int container_prepare(char *message, size_t size)
+{
+    uint64_t begun = now_us();
+    int result = prepare(message, size);
+    container.taken_us += now_us() - begun;
+    return result;
 }
 
 /* What the init says before it closes the pipe is what went wrong. */
@@ -94,7 +112,7 @@ static pid_t clone_init(int *pidfd)
     return clone_fork(&args);
 }
 
-int container_start(const struct json *files, char *message, size_t size)
+static int start(const struct json *files, char *message, size_t size)
 {
     int ends[2];
     if (root_write_files(files, message, size) != 0)
@@ -120,6 +138,19 @@ int container_start(const struct json *files, char *message, size_t size)
         return -1;
     }
     return result;
+}
+
+int container_start(const struct json *files, char *message, size_t size)
+{
+    uint64_t begun = now_us();
+    int result = start(files, message, size);
+    container.taken_us += now_us() - begun;
+    return result;
+}
+
+uint64_t container_taken_us(void)
+{
+    return container.taken_us;
 }
 
 pid_t container_init_pid(void)

@@ -3,6 +3,7 @@
 #define CONTAINER_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "json.h"
@@ -18,6 +19,9 @@ int container_prepare(char *message, size_t size);
  * at these places, whatever the image has there. 0, or -1 with `message`.
  */
 int container_start(const struct json *files, char *message, size_t size);
+
+/* How long the two above have taken, in microseconds. */
+uint64_t container_taken_us(void);
 
 /* The process in which the container ends. 0 before it has begun. */
 pid_t container_init_pid(void);

@@ -109,14 +109,14 @@ export class OwnBox {
         signal,
       );
       await this.#running(booted);
-      const { imageMs, diskMs, agentMs, rootMs } = booted.timings;
+      const { imageMs, diskMs, agentMs, containerMs } = booted.timings;
       metrics.timeBox(row.id, {
         totalCreateDurationMs: performance.now() - started,
         guestBootDurationMs: agentMs,
         stageImagePrepareMs: imageMs,
         stageBoxConfigMs: diskMs,
         stageBoxSpawnMs: agentMs,
-        stageContainerInitMs: rootMs,
+        stageContainerInitMs: containerMs,
       });
       await this.#startMain(booted);
     } catch (error) {
