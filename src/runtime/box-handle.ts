@@ -16,6 +16,7 @@ import { BoxCounts } from './box-counts.ts';
 import { BoxMeter } from './box-meter.ts';
 import type { Home } from './home.ts';
 import { readLog, readNetworkLog } from './log-reader.ts';
+import { isDone } from './main-command.ts';
 import type { OwnBox } from './own-box.ts';
 import type { Owner } from './owner.ts';
 import { recover } from './recover.ts';
@@ -30,6 +31,14 @@ export interface BoxHandleOptions {
   readonly home: Home;
   readonly owner: Owner;
   readonly row: BoxRow;
+}
+
+/** What becomes of looking for who runs the box. */
+interface Attempt {
+  /** The box has been started. */
+  started: boolean;
+  /** Whether a box is started again that has stopped because its main command has ended. */
+  readonly again: boolean;
 }
 
 /**
@@ -69,12 +78,12 @@ export class BoxHandle implements BoxBackend {
   }
 
   connect(signal?: AbortSignal): Promise<Connection> {
-    return this.#connect({ started: false }, signal);
+    return this.#connect({ started: false, again: false }, signal);
   }
 
   async start({ diskSizeGb, signal }: StartSpec): Promise<void> {
     if (diskSizeGb !== null) this.#growDisk(diskSizeGb);
-    const attempt = { started: false };
+    const attempt = { started: false, again: true };
     try {
       await this.#connect(attempt, signal ?? undefined);
     } catch (error) {
@@ -101,7 +110,7 @@ export class BoxHandle implements BoxBackend {
     });
   }
 
-  async #connect(attempt: { started: boolean }, signal?: AbortSignal): Promise<Connection> {
+  async #connect(attempt: Attempt, signal?: AbortSignal): Promise<Connection> {
     this.#home.requireOpen();
     const attachment = this.#attached();
     if (attachment !== null) return attachment.connection;
@@ -192,10 +201,7 @@ export class BoxHandle implements BoxBackend {
   }
 
   /** One look at the box and what follows from it; null if it is worth another look. */
-  async #tryConnect(
-    attempt: { started: boolean },
-    signal?: AbortSignal,
-  ): Promise<Connection | null> {
+  async #tryConnect(attempt: Attempt, signal?: AbortSignal): Promise<Connection | null> {
     const own = await this.#owner.get(this.id.asStr(), signal);
     if (own !== null) {
       attempt.started = true;
@@ -204,16 +210,16 @@ export class BoxHandle implements BoxBackend {
     const row = this.#look();
     if (row === null) throw this.#gone();
     if (row.owner === null && attempt.started) throw this.#overAlready(row);
-    if (row.owner === null) return this.#start(row, attempt, signal);
+    if (row.owner === null) {
+      // What a box is there for may be something that must not be done twice.
+      if (!attempt.again && isDone(row.exitReason)) throw this.#done(row);
+      return this.#start(row, attempt, signal);
+    }
     if (row.owner.purpose === 'remove') throw this.#gone();
     return this.#attach(row, row.owner);
   }
 
-  async #start(
-    row: BoxRow,
-    attempt: { started: boolean },
-    signal?: AbortSignal,
-  ): Promise<Connection | null> {
+  async #start(row: BoxRow, attempt: Attempt, signal?: AbortSignal): Promise<Connection | null> {
     if (row.spec.detach) {
       const image = await this.#owner.image(row, signal);
       const { directory: homeDir, host } = this.#home;
@@ -332,6 +338,13 @@ export class BoxHandle implements BoxBackend {
     return new BoxliteError(
       'InvalidState',
       `The box ${this.id} stopped as soon as it had started (${exitReason}): see its logs`,
+    );
+  }
+
+  #done({ exitReason }: BoxRow): BoxliteError {
+    return new BoxliteError(
+      'InvalidState',
+      `The box ${this.id} stopped when its command ended (${exitReason}): start it to have that run again`,
     );
   }
 

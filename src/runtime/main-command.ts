@@ -104,6 +104,11 @@ export function exitReasonOf({ exitCode, signal, outOfMemory }: ExecResult): str
   return outOfMemory ? `${end}, out of memory (see memoryMib)` : end;
 }
 
+/** Whether that was said by {@link exitReasonOf}: not stopped and not lost, the box has done what it was for. */
+export function isDone(exitReason: string | null): boolean {
+  return exitReason !== null && /^(exit code|signal) /.test(exitReason);
+}
+
 async function record(execution: Execution, log: MainLog): Promise<ExecResult | null> {
   const outputs = Promise.all([
     copy(execution.stdout(), 'stdout', log),

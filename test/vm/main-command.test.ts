@@ -65,6 +65,28 @@ forEachEngine((engine) => {
       assert.equal(box.info().exitReason, 'stopped');
     });
 
+    it('has an init above it, which leaves it its signals and its orphans', async () => {
+      await using owner = new TestRuntime(engine);
+      const script = [
+        'echo "$(id -un) $PWD $(tr "\\0" " " < /proc/1/comm) $PPID"',
+        '[ -t 1 ] || echo no terminal',
+        '(sh -c "sleep 0.1" &)',
+        'sleep 0.3; ps -o stat,comm | grep -c "^Z"',
+        'exec sleep 1000',
+      ].join('; ');
+      const box = await makeBox(owner, script, { user: 'nobody', workingDir: '/tmp' });
+      await box.start();
+      const followed = all(box.logs({ follow: true }));
+      while ((await all(box.logs())).length < 3) await shell(box, 'sleep 0.05');
+      // A first process would not hear the SIGTERM that it has no handler for; this one need not be killed.
+      await inTime('stop()', box.stop({ timeoutMs: 60_000 }));
+      assert.deepEqual(await followed, [
+        'stdout: nobody /tmp init 0',
+        'stdout: no terminal',
+        'stdout: 0',
+      ]);
+    });
+
     it('that does not listen is killed when its time is up', async () => {
       await using owner = new TestRuntime(engine);
       const box = await makeBox(owner, 'trap "" TERM; while :; do sleep 1; done');
@@ -115,6 +137,26 @@ forEachEngine((engine) => {
       await box.start();
       assert.equal(await untilStopped(box), 'exit code 0');
       assert.deepEqual(await all(box.logs()), ['stdout: detached']);
+    });
+  });
+
+  describe('a box whose main command has ended', () => {
+    it('runs it again when it is started, and not because somebody wants something else', async () => {
+      await using owner = new TestRuntime(engine);
+      const script = 'if [ -e /once ]; then exit 8; fi; touch /once; exit 7';
+      const box = await makeBox(owner, script);
+      assert.equal(box.info().status, 'configured');
+      await box.start();
+      assert.equal(await untilStopped(box), 'exit code 7');
+      const refused = { kind: 'InvalidState', message: /exit code 7.*start it/ } as const;
+      await assert.rejects(box.run(['true']), refused);
+      await assert.rejects(box.fs.readFile('/once'), refused);
+      await assert.rejects(box.copyIn(owner.homeDir, '/tmp'), refused);
+      await using other = new BoxliteRuntime({ homeDir: owner.homeDir });
+      await assert.rejects((await other.get(box.id))?.run(['true']) ?? box.start(), refused);
+      assert.deepEqual([box.info().status, box.info().exitReason], ['stopped', 'exit code 7']);
+      await box.start();
+      assert.equal(await untilStopped(box), 'exit code 8');
     });
   });
 
