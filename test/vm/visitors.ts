@@ -62,7 +62,7 @@ export class Visitor implements AsyncDisposable {
     });
   }
 
-  static async start(homeDir: string, engine: EngineName): Promise<Visitor> {
+  static async start(homeDir: string, engine: EngineName | 'auto'): Promise<Visitor> {
     const child = fork(PROGRAM, [homeDir, engine], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
     const visitor = new Visitor(child);
     await inTime('a program', Promise.race([once(child, 'message'), visitor.#ended]));
