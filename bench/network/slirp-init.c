@@ -4,30 +4,14 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <net/if.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#define MODULES_MAX 64
-
-static void insert_modules(void)
-{
-    char path[32];
-    for (int i = 0; i < MODULES_MAX; i++) {
-        snprintf(path, sizeof path, "/modules/%d", i);
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-            return;
-        syscall(SYS_finit_module, fd, "", 0);
-        close(fd);
-    }
-}
+#include "../../test/vm/guests/guest.h"
 
 static struct ifreq interface_with(const char *address)
 {

@@ -26,6 +26,7 @@ import { cardKernel } from './card-kernel.ts';
 import { type Load, loadOf, PROGRAM } from './load.ts';
 
 const INIT = fileURLToPath(new URL('slirp-init.c', import.meta.url));
+const AGENT = fileURLToPath(new URL('../../guest', import.meta.url));
 const CARD = '-netdev user,id=slirp -device virtio-net-pci,netdev=slirp,romfile=';
 /** What slirp calls the host. */
 export const SLIRP_HOST = '10.0.2.2';
@@ -107,7 +108,8 @@ class SlirpHost extends Host {
 async function slirpEngine({ ready }: Subject, folder: string): Promise<ReadyEngine> {
   const kernel = await cardKernel(cacheDir());
   const init = join(folder, 'init');
-  const built = await runCommand('musl-gcc', ['-Os', '-static', '-s', '-o', init, INIT]);
+  const flags = ['-Os', '-static', '-s', '-I', AGENT];
+  const built = await runCommand('musl-gcc', [...flags, '-o', init, INIT]);
   if (built.code !== 0) throw new Error(`musl-gcc: ${built.stderr}`);
   const modules = await Promise.all(kernel.modules.map((path) => readFile(path)));
   const agent = await readAgent(await findAgent(kernel.arch));

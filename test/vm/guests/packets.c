@@ -123,26 +123,18 @@ static void send_fragment(size_t offset, size_t length, int more)
 
 static void run_fragments(void)
 {
-    /* In two parts, in order and not; the first one tiny; overlapping; with a hole; beyond the end of all packets. */
-    send_fragment(0, 16, 1);
-    send_fragment(16, 4, 0);
-    next_port++;
-    send_fragment(16, 4, 0);
-    send_fragment(0, 16, 1);
-    next_port++;
-    send_fragment(0, 8, 1);
-    send_fragment(8, 12, 0);
-    next_port++;
-    send_fragment(0, 16, 1);
-    send_fragment(8, 12, 0);
-    next_port++;
-    send_fragment(0, TCP_BYTES, 1);
-    send_fragment(65528, 8, 0);
-    /* A first one for each of many packets that never get whole. */
-    for (int i = 0; i < 5000; i++) {
-        next_port++;
+    /* In two parts, in order and not; the first one tiny; overlapping; beyond the end of all packets. */
+    static const struct {
+        size_t offset, length;
+    } pairs[][2] = {
+        {{0, 16}, {16, 4}}, {{16, 4}, {0, 16}}, {{0, 8}, {8, 12}}, {{0, 16}, {8, 12}}, {{0, TCP_BYTES}, {65528, 8}},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++, next_port++)
+        for (size_t part = 0; part < 2; part++)
+            send_fragment(pairs[i][part].offset, pairs[i][part].length, pairs[i][part].offset == 0);
+    /* A first one of each of many packets that never get whole. */
+    for (int i = 0; i < 5000; i++, next_port++)
         send_fragment(0, 16, 1);
-    }
 }
 
 static void send_changed(size_t at, uint8_t value, size_t length)
