@@ -40,15 +40,7 @@ export interface StackOptions {
   readonly now: () => number;
   /** Called when {@link NetworkStack.fill} may have something to give. */
   readonly onReady: () => void;
-  /** Called when {@link NetworkStack.hurry} is to be called every {@link LATER_MS} until it says no more. */
-  readonly onLater: () => void;
 }
-
-/**
- * How long an acknowledgement waits for what may go with it, in ms: most servers nearby have answered by then, and a
- * program that waits for it hardly notices.
- */
-export const LATER_MS = 2;
 
 /** TCP connections at once, those that are being asked for too. More are ignored, and the box asks again. */
 export const CONNECTIONS_MAX = 4096;
@@ -67,10 +59,6 @@ export class NetworkStack implements ConnectionHost, FlowHost {
   readonly #flows = new Map<string, UdpFlow>();
   /** Connections that may have something to send, in the order of their turns. */
   readonly #turns = new Set<TcpConnection>();
-  /** Those that have something to send that may wait. */
-  #later = new Set<TcpConnection>();
-  /** Those that have waited since the last {@link hurry}. */
-  #waited = new Set<TcpConnection>();
   readonly #outbox = new Outbox();
   #lastId = 0;
   #closed = false;
@@ -97,14 +85,6 @@ export class NetworkStack implements ConnectionHost, FlowHost {
   /** Feeds what came from the box. @throws BoxliteError `Portal` if it is no stream of packets */
   receive(chunk: Uint8Array): void {
     if (!this.#closed) this.#records.push(chunk);
-  }
-
-  /** Lets go what has waited since the last call, at least. Whether there is more that waits. */
-  hurry(): boolean {
-    for (const connection of this.#waited) this.ready(connection);
-    this.#waited = this.#later;
-    this.#later = new Set();
-    return this.#waited.size > 0;
   }
 
   /** Writes records for the box to `target`, as many as there are and fit; returns their bytes. */
@@ -146,16 +126,8 @@ export class NetworkStack implements ConnectionHost, FlowHost {
   }
 
   ready(connection: TcpConnection): void {
-    this.#later.delete(connection);
-    this.#waited.delete(connection);
     this.#turns.add(connection);
     this.#options.onReady();
-  }
-
-  later(connection: TcpConnection): void {
-    if (this.#turns.has(connection) || this.#waited.has(connection)) return;
-    this.#later.add(connection);
-    this.#options.onLater();
   }
 
   send(record: Uint8Array): void {
@@ -178,8 +150,6 @@ export class NetworkStack implements ConnectionHost, FlowHost {
     } else {
       this.#connections.delete(ended.place.key);
       this.#turns.delete(ended);
-      this.#later.delete(ended);
-      this.#waited.delete(ended);
       if (this.#connections.size === 0) this.blocks.clear();
     }
   }

@@ -24,8 +24,6 @@ export interface ConnectionHost {
   now(): number;
   /** The connection may have something to send. */
   ready(connection: TcpConnection): void;
-  /** It has something to send that may wait for a moment. */
-  later(connection: TcpConnection): void;
   /** Sends a segment that no connection will send any more. */
   sendLast(connection: TcpConnection, output: TcpOutput): void;
   sendUnreachable(reason: UnreachableReason, quoted: Uint8Array, route: Route): void;
@@ -85,7 +83,6 @@ export class TcpConnection implements GuestConnection {
       now: host.now(),
       events: {
         ready: () => host.ready(this),
-        later: () => host.later(this),
         data: (piece) => {
           this.#record.bytesSent += piece.length;
           this.#reader?.arrived(piece);

@@ -22,8 +22,6 @@ import { type TcpOutput, type TcpSegment, tcpFlags } from './tcp.ts';
 export interface TcpFlowEvents {
   /** Something may be there to send. */
   ready(): void;
-  /** An acknowledgement is, which may wait for something to go with: {@link TcpFlow.next} within milliseconds. */
-  later(): void;
   /** Bytes from the box; {@link TcpFlow.consumed} opens the window again. */
   data(piece: Uint8Array): void;
   /** The box sends no more. */
@@ -68,11 +66,6 @@ const QUIET_MS = 300_000;
 const QUIET_PROBE_MS = 60_000;
 /** Probes in a row without an answer. */
 const PROBES_MAX = 5;
-/**
- * So many bytes are acknowledged at once; fewer can wait for what is sent in answer to them. So can word of a larger
- * window as long as there is room for so many.
- */
-const PROMPT_BYTES = 16 * 1024;
 /** RFC 5681, 3.2. */
 const DUPLICATES_TO_RETRANSMIT = 3;
 
@@ -96,10 +89,6 @@ export class TcpFlow {
   #held = 0;
   #theirEnd = false;
   #acknowledge = false;
-  /** The acknowledgement that is due cannot wait. */
-  #prompt = false;
-  /** Up to where the box has been told that its bytes came. */
-  #acknowledged: number;
 
   // What goes to it.
   readonly #queue: ByteQueue;
@@ -139,7 +128,7 @@ export class TcpFlow {
     this.#theirShift = syn.windowShift;
     this.#theirInitial = syn.sequence;
     this.#received = advance(syn.sequence, 1);
-    this.#promised = this.#acknowledged = this.#received;
+    this.#promised = this.#received;
     this.#unacknowledged = this.#next = this.#highest = this.#recovering = initialSequence;
     // A window in a SYN is never scaled.
     this.#window = this.#largestWindow = syn.window;
@@ -200,8 +189,6 @@ export class TcpFlow {
     const worthTelling = Math.min(this.#bufferBytes / 2, 2 * this.#segmentBytes);
     if (opens < worthTelling || this.#theirEnd) return;
     this.#acknowledge = true;
-    if (distance(this.#received, this.#promised) >= PROMPT_BYTES) return this.#events.later();
-    this.#prompt = true;
     this.#events.ready();
   }
 
@@ -224,9 +211,7 @@ export class TcpFlow {
       if (this.#receiveAcknowledgement(segment, now)) this.#receiveText(segment);
       if (this.#endAcknowledged && this.#theirEnd && !this.#acknowledge) this.#close('done');
     }
-    if (this.closed) return;
-    if (this.#acknowledge && !this.#prompt && !this.#hasText()) this.#events.later();
-    else this.#events.ready();
+    if (!this.closed) this.#events.ready();
   }
 
   /** The next segment to send now; null if there is none. */
@@ -235,7 +220,7 @@ export class TcpFlow {
     if (this.#phase !== 'open') return null;
     const output = this.#nextText(now) ?? this.#nextBare();
     if (output === null) return null;
-    this.#acknowledge = this.#prompt = false;
+    this.#acknowledge = false;
     if (this.#endAcknowledged && this.#theirEnd) this.#close('done');
     return output;
   }
@@ -260,11 +245,11 @@ export class TcpFlow {
   /** RFC 5961, 3.2: only the exact sequence number resets; others are asked whether they mean it. */
   #receiveReset(segment: TcpSegment): void {
     if (segment.sequence === this.#received) this.#close('reset');
-    else if (this.#phase === 'open') this.#answer();
+    else if (this.#phase === 'open') this.#acknowledge = true;
   }
 
   #receiveSyn(segment: TcpSegment): void {
-    if (this.#phase === 'open') this.#answer();
+    if (this.#phase === 'open') this.#acknowledge = true;
     else if (this.#phase === 'answered' && segment.sequence === this.#theirInitial) {
       this.#answerDue = true;
     }
@@ -274,7 +259,7 @@ export class TcpFlow {
   #receiveAcknowledgement(segment: TcpSegment, now: number): boolean {
     const acknowledged = distance(this.#unacknowledged, segment.acknowledgement);
     if (distance(this.#highest, segment.acknowledgement) > 0) {
-      if (this.#phase === 'open') this.#answer();
+      this.#acknowledge = this.#phase === 'open';
       return false;
     }
     if (this.#phase === 'answered') {
@@ -328,25 +313,16 @@ export class TcpFlow {
     if (length === 0 && known === 0) return;
     // Whatever it is, it is answered: what is new, what came twice, and what left a gap.
     this.#acknowledge = true;
-    if (known !== 0 || this.#theirEnd) this.#prompt = true;
     if (known < 0 || known >= length || this.#theirEnd) return;
     const room = distance(this.#received, this.#promised);
     const payload = segment.payload.subarray(known, known + Math.max(0, room));
     this.#received = advance(this.#received, payload.length);
     this.#held += payload.length;
-    // One that asks whether there is room is told that there is none.
-    if (known + payload.length < segment.payload.length) this.#prompt = true;
-    if (distance(this.#acknowledged, this.#received) >= PROMPT_BYTES) this.#prompt = true;
     if (payload.length > 0) this.#events.data(payload);
     if (!ends || known + payload.length < segment.payload.length || this.closed) return;
     this.#received = advance(this.#received, 1);
     this.#theirEnd = true;
     this.#events.end();
-  }
-
-  /** Tells the box at once where we are. */
-  #answer(): void {
-    this.#acknowledge = this.#prompt = true;
   }
 
   // --- What goes ----------------------------------------------------------------------------------
@@ -398,12 +374,6 @@ export class TcpFlow {
     return output;
   }
 
-  /** Whether bytes or an end wait, for which there may be no room. */
-  #hasText(): boolean {
-    const waiting = this.#queue.length - distance(this.#unacknowledged, this.#next);
-    return waiting > 0 || (this.#ending && waiting === 0 && !this.#endAcknowledged);
-  }
-
   /** RFC 9293, 3.8.6.2.1: no small pieces only because the window ends there. */
   #worthSending(size: number): boolean {
     return size > 0 && (size === this.#segmentBytes || size >= this.#largestWindow / 2);
@@ -422,7 +392,6 @@ export class TcpFlow {
   #segment(flags: number, pieces: readonly Uint8Array[] = [], payloadBytes = 0): TcpOutput {
     const edge = this.#windowEdge();
     if (distance(this.#promised, edge) > 0) this.#promised = edge;
-    this.#acknowledged = this.#received;
     return {
       sequence: this.#next,
       acknowledgement: this.#received,

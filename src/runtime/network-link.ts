@@ -3,7 +3,7 @@ import type { BoxliteError } from '../base/errors.ts';
 import { BOX, GATEWAY, LINK_PREFIX } from '../network/addresses.ts';
 import type { Uplink } from '../network/connection.ts';
 import { BATCH_BYTES, MTU } from '../network/records.ts';
-import { LATER_MS, NetworkStack } from '../network/stack.ts';
+import { NetworkStack } from '../network/stack.ts';
 import type { Channel } from '../portal/channel.ts';
 import type { JsonObject } from '../portal/messages.ts';
 import type { PortalStream } from '../portal/stream.ts';
@@ -37,7 +37,6 @@ export class NetworkLink implements Disposable {
   readonly #stream: PortalStream;
   #batch = Buffer.allocUnsafeSlow(BATCH_BYTES);
   #scheduled = false;
-  #later = false;
   #writing = false;
   readonly #onTraffic: (growth: TrafficGrowth) => void;
   #timer: NodeJS.Timeout | null = null;
@@ -58,7 +57,6 @@ export class NetworkLink implements Disposable {
       random32: () => randomBytes(4).readUInt32LE(),
       now: () => performance.now(),
       onReady: () => this.#schedule(),
-      onLater: () => this.#wait(),
     });
     this.#stream = channel.open(netRequest(), {
       data: (chunk) => this.#receive(chunk),
@@ -105,15 +103,6 @@ export class NetworkLink implements Disposable {
     clearInterval(this.#timer);
     this.#timer = null;
     this.settle();
-  }
-
-  #wait(): void {
-    if (this.#later || this.#closed) return;
-    this.#later = true;
-    setTimeout(() => {
-      this.#later = false;
-      if (this.stack.hurry()) this.#wait();
-    }, LATER_MS).unref();
   }
 
   /** What all sockets have to say that are heard in one turn goes together: a guest pays by the frame. */

@@ -108,10 +108,8 @@ export class Bench {
     random32: () => this.#random32(),
     now: () => this.time,
     onReady: () => undefined,
-    onLater: () => this.#later++,
   });
   readonly #buffer = new Uint8Array(256 * 1024);
-  #later = 0;
 
   constructor({ random32 = (): number => 0xffff_ff00 } = {}) {
     this.#random32 = random32;
@@ -125,14 +123,8 @@ export class Bench {
     this.send(packetTo(to, ipProtocol.tcp, tcpBytes(ports, fields)));
   }
 
-  /** How often something was put off. */
-  get later(): number {
-    return this.#later;
-  }
-
-  /** The packets that are for the box, also those that may wait, unless `prompt`. Each must be sound. */
-  received({ prompt = false } = {}): IpPacket[] {
-    while (!prompt && this.stack.hurry());
+  /** The packets that wait for the box. Each must be sound. */
+  received(): IpPacket[] {
     const packets: IpPacket[] = [];
     const reader = new RecordReader((packet) => {
       const parsed = parseIp(packet);
@@ -149,8 +141,8 @@ export class Bench {
     return packets;
   }
 
-  segments(options: { prompt?: boolean } = {}): TcpSegment[] {
-    const segments = this.received(options).map((packet) => parseTcp(packet.payload));
+  segments(): TcpSegment[] {
+    const segments = this.received().map((packet) => parseTcp(packet.payload));
     return segments.filter((segment) => segment !== null);
   }
 
