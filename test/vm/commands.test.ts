@@ -145,6 +145,17 @@ forEachEngine((engine) => {
       });
     });
 
+    it('has its directory, its user and its time all at once', async () => {
+      const command = new BoxCommand('sh')
+        .args(['-c', 'echo "$PWD $(id -un)"; exec sleep 1000'])
+        .workingDir('/tmp')
+        .user('nobody')
+        .timeout(5_000);
+      const result = await (await box().run(command)).output();
+      assert.deepEqual([result.stdout, result.exitCode], ['/tmp nobody\n', -15]);
+      assert.ok(result.timedOut && !result.success());
+    });
+
     it('as an ordinary user may not do what root may', async () => {
       const command = new BoxCommand('sh').args(['-c', 'echo x > /etc/mine']).user('nobody');
       const { exitCode, stderr } = await (await box().run(command)).output();
