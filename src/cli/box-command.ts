@@ -16,6 +16,10 @@ import { ownTerminalName, ownTerminalSize, TerminalSession } from './terminal.ts
 const TIMED_OUT = 124;
 const SIGNALED = 128;
 
+/** Otherwise a program is gone, and nothing says why. */
+const OUT_OF_MEMORY =
+  'boxlite: The box had no memory left and ended a process of this command: give it more with --memory\n';
+
 /** Options of a command. */
 export interface CommandValues {
   readonly env?: string[];
@@ -64,6 +68,7 @@ export async function runInBox(
     const result = tty
       ? await atTerminal(execution, interactive)
       : await connected(execution, { interactive });
+    if (result.outOfMemory) process.stderr.write(OUT_OF_MEMORY);
     return unread ? BROKEN_PIPE : exitStatus(result);
   } finally {
     stopWatching();

@@ -31,6 +31,13 @@ describe('boxlite run', () => {
     assert.equal((await boxlite([...SHELL, 'kill -TERM $$'])).status, 143);
   });
 
+  it('says when the box had no memory for the command, however that ended', async () => {
+    const script = 'tail /dev/zero 2> /dev/null; exit 3';
+    const { status, stderr } = await boxlite(['run', '-m', '64', ...SHELL.slice(1), script]);
+    assert.equal(status, 3);
+    assert.match(stderr, /boxlite: The box had no memory left .* --memory\n$/);
+  });
+
   it('ends with 124 when the time is up', async () => {
     const options = ['run', '--engine', engine, '--timeout', '1', 'builtin:base'];
     const { status, stdout } = await boxlite([...options, 'sh', '-c', 'echo out; sleep 100000']);
