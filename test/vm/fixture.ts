@@ -27,12 +27,12 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 const SUITE_MS = 300_000;
 
 /** Defines the same tests for every engine, and watches for what they leave behind. */
-export function forEachEngine(define: (engine: EngineName) => void): void {
+export function forEachEngine(define: (engine: EngineName) => void, timeout = SUITE_MS): void {
   for (const engine of testedEngines) {
     // Node's name for the host's architecture; the reason is shown.
     const skip =
       engine === 'uml' && process.arch !== 'x64' ? 'user-mode Linux runs on x86-64 only' : false;
-    describe(`on ${engine}`, { skip, timeout: SUITE_MS }, () => {
+    describe(`on ${engine}`, { skip, timeout }, () => {
       define(engine);
       watchForLeaks(folders);
     });
