@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { BoxliteError } from '../../src/index.ts';
+import { BoxliteError, type VolumeNode, type VolumeProvider } from '../../src/index.ts';
 import type { Vm } from '../../src/runtime/vm.ts';
+import { Volumes } from '../../src/runtime/volumes.ts';
 import { forEachEngine } from './fixture.ts';
 import { eventually, inTime } from './polling.ts';
 import { descendants } from './processes.ts';
@@ -132,4 +133,43 @@ forEachEngine((engine) => {
       assert.match(await reasonOf('strangers'), /stream 77, which was never opened/);
     });
   });
+
+  describe('a guest that sends what is no FUSE loses that volume, and no other,', () => {
+    const kinds = ['noise', 'a length that no request has', 'a body of nothing', 'a way out'];
+    for (const [kind, what] of kinds.entries()) {
+      it(`if it is ${what}`, async () => {
+        const lost = Promise.withResolvers<void>();
+        const asked = Promise.withResolvers<void>();
+        const providers = new Map([
+          ['/a', spiedVolume({ onClosed: lost.resolve })],
+          ['/b', spiedVolume({ onStat: asked.resolve })],
+        ]);
+        const mounts = [...providers.keys()].map((guestPath) => {
+          return { guestPath, hostPath: null, readOnly: false };
+        });
+        await using volumes = await Volumes.open(mounts, providers);
+        const macros = { GARBAGE: String(kind) };
+        await using vm = await standIns.start('volumes', { timeoutMs: BOOT_MS, macros });
+        await inTime('the mounts', volumes.mount(vm.portal.channel, ''));
+        await inTime('the end of the first', lost.promise);
+        await inTime('a request to the second', asked.promise);
+        assert.equal(vm.portal.channel.failure, null);
+      });
+    }
+  });
 });
+
+/** An empty directory that tells what is done with it, but for its being opened. */
+function spiedVolume({ onStat, onClosed }: { onStat?: () => void; onClosed?: () => void }) {
+  const stat = { type: 'directory', mode: 0o755 } as const;
+  const node: VolumeNode = {
+    stat: async () => {
+      onStat?.();
+      return stat;
+    },
+    lookup: async () => null,
+    list: async () => [],
+  };
+  const close = async () => onClosed?.();
+  return { root: async () => ({ node, stat }), close } satisfies VolumeProvider;
+}
