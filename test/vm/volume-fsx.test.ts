@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import { MemoryVolume } from '../../src/index.ts';
 import { compileGuest } from './compile.ts';
-import { forEachEngine, shell, TestRuntime } from './fixture.ts';
+import { forEachEngine, TestRuntime } from './fixture.ts';
+import { inTime } from './polling.ts';
 
 const SECONDS = Number(process.env['BOXLITE_FSX_SECONDS'] ?? 0);
 const SEEDS = 4;
@@ -37,10 +38,9 @@ forEachEngine(
       let seed = 1;
       do {
         for (const volume of ['share', 'memory']) {
-          const { stdout } = await shell(
-            box,
-            `/tools/fsx /${volume}/f ${seed} ${SEEDS} ${OPERATIONS}`,
-          );
+          const args = [`/${volume}/f`, seed, SEEDS, OPERATIONS].map(String);
+          await using execution = await box.run(['/tools/fsx', ...args]);
+          const { stdout } = await inTime(`seed ${seed}`, execution.output(), SUITE_MS);
           assert.equal(stdout, `${SEEDS} seeds alike\n`, `${volume}: ${stdout}`);
         }
         seed += SEEDS;
