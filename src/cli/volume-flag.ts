@@ -2,37 +2,47 @@
 import type { VolumeSpec } from '../index.ts';
 import { UsageError } from './arguments.ts';
 
-/** Docker's words for what is as it is here: labels and consistency of its own file sharing. */
-const WITHOUT_MEANING = ['z', 'Z', 'cached', 'delegated', 'consistent'];
+/** Docker's words for what is as it is here: labels, consistency of its own file sharing, mounts that stay to themselves. */
+const WITHOUT_MEANING = ['z', 'Z', 'cached', 'delegated', 'consistent', 'private', 'rprivate'];
+/** Docker's words for what a box does not have, and why. */
+const REFUSED: Readonly<Record<string, string>> = {
+  nocopy: 'it is about named volumes, which there are not',
+  ...Object.fromEntries(
+    ['shared', 'rshared', 'slave', 'rslave'].map((word) => [
+      word,
+      'what is mounted on the host or in the box later does not pass between them',
+    ]),
+  ),
+};
 
 /**
  * Reads one volume. Of the options `ro` and `rw` count; several are separated by commas.
  * @throws UsageError at what is not a host's path and a guest's.
  */
 export function volumeFlag(given: string): VolumeSpec {
-  const [hostPath = '', guestPath, options = '', ...rest] = given.split(':');
+  const wrong = (what: string) => new UsageError(`-v ${given}: ${what}`);
+  const [hostPath = '', guestPath, options, ...rest] = given.split(':');
   if (guestPath === undefined) {
-    throw new UsageError(`-v ${given}: name a path on the host and one in the box, as HOST:GUEST`);
+    throw wrong('name a path on the host and one in the box, as HOST:GUEST');
   }
-  if (rest.length > 0) throw new UsageError(`-v ${given}: a path cannot have a ":" in it`);
-  if (hostPath === '') throw new UsageError(`-v ${given}: name a path on the host before the ":"`);
+  if (rest.length > 0) throw wrong('a path cannot have a ":" in it');
+  if (hostPath === '') throw wrong('name a path on the host before the ":"');
   if (!hostPath.includes('/') && hostPath !== '.' && hostPath !== '..') {
-    throw new UsageError(
-      `-v ${given}: there are no named volumes; for a directory write ./${hostPath}`,
-    );
+    throw wrong(`there are no named volumes; for a directory write ./${hostPath}`);
   }
-  return { hostPath, guestPath, readOnly: readOnlyOf(given, options) };
-}
-
-function readOnlyOf(given: string, options: string): boolean {
-  const words = options.split(',').filter((word) => word !== '');
-  for (const word of words) {
+  if (!guestPath.startsWith('/')) {
+    throw wrong(`expected an absolute path in the box, got "${guestPath}"`);
+  }
+  if (options === '') throw wrong('expected ro or rw behind the last ":"');
+  const words = options?.split(',') ?? [];
+  for (const [i, word] of words.entries()) {
+    const why = REFUSED[word];
+    if (why !== undefined) throw wrong(`there is no option "${word}": ${why}`);
     if (word !== 'ro' && word !== 'rw' && !WITHOUT_MEANING.includes(word)) {
-      throw new UsageError(`-v ${given}: unknown option "${word}", expected ro or rw`);
+      throw wrong(`unknown option "${word}", expected ro or rw`);
     }
+    if (words.indexOf(word) < i) throw wrong(`"${word}" is there twice`);
   }
-  if (words.includes('ro') && words.includes('rw')) {
-    throw new UsageError(`-v ${given}: expected one of ro and rw`);
-  }
-  return words.includes('ro');
+  if (words.includes('ro') && words.includes('rw')) throw wrong('expected one of ro and rw');
+  return { hostPath, guestPath, readOnly: words.includes('ro') };
 }

@@ -8,7 +8,8 @@ test('-v is read as Docker has it', () => {
     ['/a:/b:ro', { hostPath: '/a', guestPath: '/b', readOnly: true }],
     ['./a:/b:rw,z', { hostPath: './a', guestPath: '/b', readOnly: false }],
     ['.:/b:Z,ro', { hostPath: '.', guestPath: '/b', readOnly: true }],
-    ['../a/:/b/:', { hostPath: '../a/', guestPath: '/b/', readOnly: false }],
+    ['../a/:/b/', { hostPath: '../a/', guestPath: '/b/', readOnly: false }],
+    ['/a:/b:rprivate,ro', { hostPath: '/a', guestPath: '/b', readOnly: true }],
   ];
   for (const [given, volume] of cases) assert.deepEqual(volumeFlag(given), volume);
 });
@@ -21,6 +22,14 @@ test('-v says what is wrong', () => {
     ['/a:/b:rx', /unknown option "rx"/],
     ['/a:/b:ro,rw', /one of ro and rw/],
     ['/a:/b:ro:x', /":"/],
+    ['', /name a path on the host and one in the box/],
+    ['/a:', /expected an absolute path in the box, got ""/],
+    ['/a:b', /expected an absolute path in the box, got "b"/],
+    ['/a:/b:', /expected ro or rw behind the last ":"/],
+    ['/a:/b:ro,', /unknown option ""/],
+    ['/a:/b:ro,ro', /"ro" is there twice/],
+    ['/a:/b:nocopy', /there is no option "nocopy": it is about named volumes/],
+    ['/a:/b:rshared', /there is no option "rshared": what is mounted/],
   ];
   for (const [given, message] of cases) assert.throws(() => volumeFlag(given), message);
 });
