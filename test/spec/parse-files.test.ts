@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { rootfsName } from '../../src/spec/box-spec.ts';
 import { hostPathsOf, missingHostPath } from '../../src/spec/host-path.ts';
+import { providersOf } from '../../src/spec/parse-files.ts';
 import { parseBoxOptions } from '../../src/spec/parse-options.ts';
 import { parse, refuses, refusesOptions, testHost } from './refusal.ts';
 
@@ -130,4 +131,44 @@ test('missingHostPath() names the option and the path', () => {
     'volumes[0].hostPath: expected an existing path that can be read, got "/a"',
   );
   assert.equal(error.cause, cause);
+});
+
+test('a volume is a host path or a provider, which stays what it is', () => {
+  const provider = { root: () => Promise.reject(new Error('not opened by parsing')) };
+  const volumes = [
+    { guestPath: '/own/', provider, readOnly: true },
+    { guestPath: '/b', hostPath: '/a' },
+  ];
+  const spec = parse({ volumes });
+  assert.deepEqual(spec.volumes, [
+    { guestPath: '/own', hostPath: null, readOnly: true },
+    { guestPath: '/b', hostPath: '/a', readOnly: false },
+  ]);
+  assert.deepEqual([...providersOf({ volumes }, spec)], [['/own', provider]]);
+  assert.equal(providersOf({ volumes }, spec).get('/own'), provider);
+});
+
+test('a provider that is none is refused', () => {
+  const root = () => undefined;
+  const cases: [unknown, string][] = [
+    [{ provider: null }, 'volumes[0].provider: expected an object with a method root(), got null'],
+    [{ provider: {} }, 'volumes[0].provider: expected an object with a method root()'],
+    [{ provider: { root: '/' } }, 'volumes[0].provider: expected an object with a method root()'],
+    [
+      { provider: { root }, hostPath: '/a' },
+      'volumes[0].hostPath: expected only one of hostPath and provider, got both',
+    ],
+    [{ provider: { root }, extra: 1 }, 'volumes[0].extra'],
+  ];
+  for (const [volume, message] of cases) {
+    assert.throws(
+      () => parse({ volumes: [{ guestPath: '/b', ...(volume as object) }] }),
+      (error) => error instanceof Error && error.message.startsWith(message),
+      message,
+    );
+  }
+  assert.throws(
+    () => parse({ detach: true, volumes: [{ guestPath: '/b', provider: { root } }] }),
+    /volumes\[0\]\.provider: expected none with detach: true/,
+  );
 });
