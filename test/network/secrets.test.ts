@@ -109,8 +109,15 @@ describe('Substitution', () => {
     assert.equal(body(undefined, '<BOXLITE_SECRET:key>'), 'va"lue&1');
     const json = body('application/json', JSON.stringify({ key: '<BOXLITE_SECRET:key>' }));
     assert.deepEqual(JSON.parse(json ?? ''), { key: 'va"lue&1' });
-    const escaped = body('application/vnd.x+json', '"\\u003cBOXLITE_SECRET:key\\u003e"');
-    assert.equal(JSON.parse(escaped ?? ''), 'va"lue&1');
+    for (const written of [
+      '\\u003cBOXLITE_SECRET:key\\u003e',
+      '\\u003CBOXLITE_SECRET:key\\u003E',
+    ]) {
+      const escaped = body('application/vnd.x+json', `"${written}"`);
+      assert.equal(JSON.parse(escaped ?? ''), 'va"lue&1');
+    }
+    const small = body('application/x-www-form-urlencoded', 'key=%3cBOXLITE_SECRET%3akey%3e');
+    assert.equal(new URLSearchParams(small ?? '').get('key'), 'va"lue&1');
     const form = body(
       'application/x-www-form-urlencoded; charset=utf-8',
       new URLSearchParams({ key: '<BOXLITE_SECRET:key>' }).toString(),

@@ -14,9 +14,12 @@ export const cautiousJson: Spelling = (text) =>
     /[<>&\u0080-\uffff]/g,
     (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
+/** The same with large digits. */
+export const upperCautiousJson: Spelling = (text) =>
+  cautiousJson(text).replaceAll(/\\u[0-9a-f]{4}/g, (sign) => `\\u${sign.slice(2).toUpperCase()}`);
 const jsonInScript: Spelling = (text) => json(text).replaceAll('/', '\\/');
 const formOfBrowser: Spelling = (text) => new URLSearchParams([['', text]]).toString().slice(1);
-const lowerForm: Spelling = (text) =>
+export const lowerForm: Spelling = (text) =>
   form(text).replaceAll(/%[0-9A-F]{2}/g, (byte) => byte.toLowerCase());
 const html: Spelling = (text) =>
   text
@@ -28,7 +31,8 @@ const html: Spelling = (text) =>
 
 /** Those in which a value may come back. */
 export const spellings: readonly Spelling[] = [
-  ...[plain, json, cautiousJson, jsonInScript, form, lowerForm, formOfBrowser, html],
+  ...[plain, json, cautiousJson, upperCautiousJson, jsonInScript],
+  ...[form, lowerForm, formOfBrowser, html],
   ...[0, 1, 2].flatMap((shift) => [inBase64(shift, 'base64'), inBase64(shift, 'base64url')]),
 ];
 

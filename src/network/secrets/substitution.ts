@@ -8,7 +8,16 @@ import type { NetworkRule } from '../../spec/network-rule.ts';
 import { isWithin } from '../address-class.ts';
 import { ruleNames } from '../policy.ts';
 import { type Replacement, replaceAll } from './replace.ts';
-import { cautiousJson, form, json, plain, type Spelling, spellings } from './spelling.ts';
+import {
+  cautiousJson,
+  form,
+  json,
+  lowerForm,
+  plain,
+  type Spelling,
+  spellings,
+  upperCautiousJson,
+} from './spelling.ts';
 
 /** Header fields as names and values in turn, as Node has them. */
 export type RawFields = readonly string[];
@@ -61,12 +70,13 @@ export class Substitution {
     if (contentType !== undefined && !TEXTUAL.test(contentType)) return null;
     if (this.#own.length === 0) return null;
     const spelling = spellingIn(contentType ?? '');
-    const spelt = this.#own.map(forward(spelling));
-    const escaped = this.#own.map((secret) => ({
-      needle: Buffer.from(escapedPlaceholder(secret.placeholder, spelling)),
-      by: Buffer.from(spelling(secret.value)),
-    }));
-    return [...spelt, ...escaped];
+    return this.#own.flatMap(({ placeholder, value }) =>
+      // As it is, and as encoders of that kind of body write it.
+      [placeholder, ...spelling.inBodies.map((each) => each(placeholder))].map((needle) => ({
+        needle: Buffer.from(needle),
+        by: Buffer.from(spelling.ours(value)),
+      })),
+    );
   }
 
   /** What must not be in a request's body: placeholders of other hosts' secrets, with whose they are. */
@@ -126,9 +136,16 @@ function hostFits(rule: NetworkRule, host: string): boolean {
   return ruleNames(rule, host);
 }
 
-function spellingIn(contentType: string): Spelling {
-  if (FORM.test(contentType)) return form;
-  return JSON_TYPE.test(contentType) ? json : plain;
+/** How a kind of body is written: by us, and by others. */
+interface BodySpelling {
+  readonly ours: Spelling;
+  readonly inBodies: readonly Spelling[];
+}
+
+function spellingIn(contentType: string): BodySpelling {
+  if (FORM.test(contentType)) return { ours: form, inBodies: [form, lowerForm] };
+  if (!JSON_TYPE.test(contentType)) return { ours: plain, inBodies: [] };
+  return { ours: json, inBodies: [json, cautiousJson, upperCautiousJson] };
 }
 
 function forward(spelling: Spelling): (secret: SecretRule) => Replacement {
@@ -136,11 +153,6 @@ function forward(spelling: Spelling): (secret: SecretRule) => Replacement {
     needle: Buffer.from(placeholder),
     by: Buffer.from(spelling(value)),
   });
-}
-
-/** A placeholder as encoders write it: forms escape its signs, and some writers of JSON its `<` and `>`. */
-function escapedPlaceholder(placeholder: string, spelling: Spelling): string {
-  return (spelling === json ? cautiousJson : spelling)(placeholder);
 }
 
 function latin1(bytes: Buffer): string {
