@@ -30,10 +30,13 @@ const options: BoxOptions = {
   ],
 };
 
-/** The files below a folder that have these bytes. Another program looks: to close a database's file ends our locks. */
-function filesWith(folder: string, bytes: string): string[] {
-  const { stdout } = spawnSync('grep', ['-rlaF', bytes, folder], { encoding: 'utf8' });
-  return stdout.split('\n').filter((path) => path !== '');
+/**
+ * Whether any file below a folder has these bytes. Other programs look: to close a database's file ends our locks. tar
+ * leaves out what a disk has never been given.
+ */
+function isBelow(folder: string, bytes: string): boolean {
+  const script = 'tar -C "$1" -cSf - . | grep -qaF "$2"';
+  return spawnSync('sh', ['-c', script, 'sh', folder, bytes]).status !== 1;
 }
 
 if (inNamespace(import.meta.filename)) {
@@ -160,9 +163,10 @@ if (inNamespace(import.meta.filename)) {
       // What the box does have is found, so what is not found is not there.
       assert.deepEqual([...found], [placeholder]);
       await box.stop();
-      assert.deepEqual(filesWith(owner.homeDir, VALUE), []);
-      const disks = filesWith(owner.homeDir, placeholder).filter((path) => path.endsWith('.ext4'));
-      assert.equal(disks.length, 1);
+      assert.ok(!isBelow(owner.homeDir, VALUE));
+      const disk = join(owner.homeDir, 'boxes', String(box.id));
+      assert.ok(readdirSync(disk).includes('disk.ext4'));
+      assert.ok(isBelow(disk, placeholder));
       await owner.runtime.remove('searched');
     });
 
@@ -186,11 +190,12 @@ if (inNamespace(import.meta.filename)) {
           'wget -qO- --header "Authorization: $BOXLITE_SECRET_API_KEY" http://api.example/';
         return (await shell(box, script)).stdout;
       };
-      const box = await owner.makeBox({ ...options, engine, detach: true }, 'lasting');
+      const small = { diskSizeGb: 1 };
+      const box = await owner.makeBox({ ...options, ...small, engine, detach: true }, 'lasting');
       assert.equal(await ask(box), 'you said: <BOXLITE_SECRET:api-key> \n');
       assert.equal(seen.at(-1), `${VALUE} `);
       await box.stop();
-      assert.deepEqual(filesWith(owner.homeDir, VALUE), []);
+      assert.ok(!isBelow(owner.homeDir, VALUE));
       await using other = new BoxliteRuntime({ homeDir: owner.homeDir });
       const same = await other.get('lasting');
       assert.ok(same !== null);
