@@ -1,4 +1,4 @@
-/** The owner of one box, watched from within while 1 GiB streams through it in each direction. */
+/** The owner of one box, watched from within while 1 GiB streams through it, `out` or `in`. */
 import type { EngineName } from '../src/index.ts';
 import { report, settledMemory } from './child.ts';
 import { boxStdin, boxStdout } from './streams.ts';
@@ -11,15 +11,16 @@ const SAMPLE_MS = 10;
 /** Bytes of resident memory. */
 export interface OwnerMemory {
   readonly idle: number;
-  readonly outPeak: number;
-  readonly inPeak: number;
+  readonly peak: number;
 }
 
-await using subject = await Subject.create(process.argv[2] as EngineName);
+const [engine = '', direction = ''] = process.argv.slice(2);
+await using subject = await Subject.create(engine as EngineName);
 await using box = await subject.box();
 await (await box.run(['true'])).wait();
 const idle = settledMemory();
-const outPeak = await peakDuring((sample) => {
+const peak = await peakDuring((sample) => {
+  if (direction === 'in') return boxStdin(box, STREAM_MIB);
   let seen = 0;
   return boxStdout(box, STREAM_MIB, (bytes) => {
     // A loop that never waits would leave the timer no turn.
@@ -28,9 +29,7 @@ const outPeak = await peakDuring((sample) => {
     sample();
   });
 });
-settledMemory();
-const inPeak = await peakDuring(() => boxStdin(box, STREAM_MIB));
-report({ idle, outPeak, inPeak } satisfies OwnerMemory);
+report({ idle, peak } satisfies OwnerMemory);
 
 async function peakDuring(work: (sample: () => void) => Promise<unknown>): Promise<number> {
   let peak = 0;
