@@ -283,17 +283,20 @@ forEachEngine((engine) => {
       ] as const;
       const make = async (here: import('./visitors.ts').Visit, order: { name: string }) => {
         const { name, ...options } = order;
-        await (await here.runtime.create(options, name)).start();
+        const box = await here.runtime.create(options, name);
+        await box.start();
+        return box.info().pid;
       };
-      await Promise.all([
+      const pids = await Promise.all([
         makers[0].does(make, { name: 'ended', ...DETACHED }),
         makers[1].does(make, { name: 'killed', ...DETACHED }),
       ]);
       await makers[0].end();
       await makers[1].kill();
-      for (const name of ['ended', 'killed']) {
+      for (const [i, name] of ['ended', 'killed'].entries()) {
         const box = await owner.runtime.get(name);
         assert.ok(box !== null);
+        assert.deepEqual([box.info().status, box.info().pid], ['running', pids[i]]);
         assert.equal((await shell(box, 'echo fine')).stdout, 'fine\n');
         const shim = treeOf(parentOf(box.info().pid));
         assert.ok(shim.length >= 3, 'a shim has a VMM');
