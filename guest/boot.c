@@ -117,6 +117,9 @@ void boot_open(uint32_t id, const struct json *request)
     agent.booted = 1;
     wire_send_json(&agent.wire, FRAME_ACCEPT, id, 0, "{\"containerUs\":%" PRIu64 "}", container_taken_us());
     wire_send(&agent.wire, FRAME_END, id, FLAG_FINAL, NULL, 0);
+    /* A wire that has ended is seen by the loop. */
+    if (wire_flush(&agent.wire) == 0)
+        container_settle();
 }
 
 void boot_undo(void)

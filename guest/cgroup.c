@@ -85,11 +85,6 @@ int cgroup_prepare(char *message, size_t size)
     return container;
 }
 
-void cgroup_begin(void)
-{
-    control_inside(container);
-}
-
 /* A number in a file of lines of "name number"; `missing` if there is none. */
 static long read_number(int fd, const char *name, long missing)
 {
@@ -148,6 +143,14 @@ static void discard(struct cgroup *cgroup)
     if (cgroup->memory >= 0)
         close(cgroup->memory);
     free(cgroup);
+}
+
+void cgroup_begin(void)
+{
+    control_inside(container);
+    struct cgroup *first = make();
+    if (first != NULL)
+        cgroup_give_back(first);
 }
 
 struct cgroup *cgroup_take(void)

@@ -24,7 +24,7 @@ int cgroup_prepare(char *message, size_t size);
 
 /* Where the container's init goes: a group with groups inside has no processes of its own. */
 #define CGROUP_INIT "/cgroup/box/init"
-/* The init has gone there. */
+/* The init has gone there, and the group of the first command can be made. */
 void cgroup_begin(void);
 
 /* An empty group for a command. NULL if there is no memory for one. */

@@ -132,7 +132,6 @@ static int start(const struct json *files, char *message, size_t size)
     else
         result = wait_for_init(ends[0], message, size);
     close(ends[0]);
-    cgroup_begin();
     if (result == 0 && (rouse_prepare() != 0 || setns(container.init, CLONE_NEWPID) != 0)) {
         snprintf(message, size, "cannot use the container's processes: %s", strerror(errno));
         return -1;
@@ -146,6 +145,11 @@ int container_start(const struct json *files, char *message, size_t size)
     int result = start(files, message, size);
     container.taken_us += now_us() - begun;
     return result;
+}
+
+void container_settle(void)
+{
+    cgroup_begin();
 }
 
 uint64_t container_taken_us(void)

@@ -23,6 +23,9 @@ int container_start(const struct json *files, char *message, size_t size);
 /* How long the two above have taken, in microseconds. */
 uint64_t container_taken_us(void);
 
+/* What is left to be done before the first command, while the host makes up its mind about that. */
+void container_settle(void);
+
 /* The process in which the container ends. 0 before it has begun. */
 pid_t container_init_pid(void);
 
