@@ -133,7 +133,7 @@ forEachEngine((engine) => {
     });
 
     it('serves many connections at once', async () => {
-      await using _service = await serve(box(), 'echo', '0.0.0.0', 7);
+      await using _service = await serve(box(), 'many', '0.0.0.0', 7);
       const texts = Array.from({ length: 1000 }, (_, i) => `connection ${i} `.repeat(100));
       const sockets: Socket[] = [];
       // All of them are open before the first one speaks.

@@ -32,7 +32,7 @@ export async function installService(box: LiteBox): Promise<void> {
 /** Starts a service; resolves once it listens. */
 export async function serve(
   box: LiteBox,
-  kind: 'echo' | 'first' | 'once' | 'reset' | 'stall' | 'udp',
+  kind: 'echo' | 'many' | 'first' | 'once' | 'reset' | 'stall' | 'udp',
   address: string,
   port: number,
   command: readonly string[] = [],

@@ -2,6 +2,7 @@
  * Services for the tests of ports: `service KIND ADDRESS PORT [COMMAND...]`. Says "ready" once it listens.
  *
  *     echo   TCP: sends back what it gets, and ends behind the client
+ *     many   TCP: the same for many clients at once
  *     first  TCP: ends before the client, and keeps in /late what comes after that
  *     once   TCP: becomes the command, with the first connection as its input and output
  *     reset  TCP: waits for a byte, then ends with a RST
@@ -10,12 +11,16 @@
  */
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define CLIENTS_MAX 2000
 
 static char buffer[65536];
 
@@ -96,6 +101,32 @@ static void serve(int server, void (*service)(int))
     }
 }
 
+/* The same as `echo` for many clients in one process. */
+static void serve_many(int server)
+{
+    static struct pollfd polled[CLIENTS_MAX + 1];
+    const struct rlimit files = {.rlim_cur = CLIENTS_MAX + 16, .rlim_max = CLIENTS_MAX + 16};
+    nfds_t count = 1;
+    setrlimit(RLIMIT_NOFILE, &files);
+    polled[0] = (struct pollfd){.fd = server, .events = POLLIN};
+    while (poll(polled, count, -1) > 0) {
+        for (nfds_t i = count; --i > 0;) {
+            if (polled[i].revents == 0)
+                continue;
+            ssize_t got = read(polled[i].fd, buffer, sizeof buffer);
+            for (ssize_t at = 0, written; at < got; at += written)
+                if ((written = write(polled[i].fd, buffer + at, (size_t)(got - at))) < 0)
+                    break;
+            if (got > 0)
+                continue;
+            close(polled[i].fd);
+            polled[i] = polled[--count];
+        }
+        if (polled[0].revents != 0 && count <= CLIENTS_MAX)
+            polled[count++] = (struct pollfd){.fd = accept(server, NULL, NULL), .events = POLLIN};
+    }
+}
+
 static void serve_datagrams(int server)
 {
     struct sockaddr_storage client;
@@ -116,6 +147,8 @@ int main(int argc, char **argv)
         serve(listen_at(argv[2], argv[3], SOCK_STREAM), first);
     else if (strcmp(kind, "echo") == 0)
         serve(listen_at(argv[2], argv[3], SOCK_STREAM), echo);
+    else if (strcmp(kind, "many") == 0)
+        serve_many(listen_at(argv[2], argv[3], SOCK_STREAM));
     else if (strcmp(kind, "reset") == 0)
         serve(listen_at(argv[2], argv[3], SOCK_STREAM), reset);
     else if (strcmp(kind, "stall") == 0)
