@@ -26,7 +26,7 @@ export class BoxGroup implements AsyncDisposable {
   }
 
   /**
-   * Resolves when it is held: until its guest is told to mount its disks, nobody's code runs in it.
+   * Resolves when it is held, with all that it has started. No command of the box may run before.
    * @throws BoxliteError `Config` if a limit was asked for that nothing else can set.
    */
   get held(): Promise<unknown> {
