@@ -87,7 +87,7 @@ forEachEngine((engine) => {
         const writer = (name: string) =>
           `for i in $(seq 10); do sqlite3 -cmd '.timeout 60000' ${journal}.db "insert into t values ('${name}', $i)"; done`;
         const script = `sqlite3 ${journal}.db 'pragma journal_mode=${journal}; create table t(who, number)'
-          (${writer('a')}) & (${writer('b')}) & wait
+          (${writer('a')}) & first=$!; (${writer('b')}) & second=$!; wait $first; wait $second
           sqlite3 ${journal}.db 'begin; delete from t; rollback; select who, count(*), sum(number) from t group by who; pragma integrity_check'`;
         assert.equal(await says(script), `${journal}\na|10|55\nb|10|55\nok\n`);
         const query = 'select count(*) from t';
