@@ -16,7 +16,7 @@ const WARM_UP_ROUNDS = 3;
 export interface ManyConnections {
   /** Of all rounds. */
   readonly served: number;
-  /** Bytes more than after the warm-up, one for each round. */
+  /** Bytes more than after the round before, one for each round. */
   readonly grown: readonly number[];
   /** The rounds' durations, in ms. */
   readonly ms: readonly number[];
@@ -45,5 +45,6 @@ for (let round = 1 - WARM_UP_ROUNDS; round <= ROUNDS; round++) {
   ms.push(took);
   served += Number(/echoed (\d+)/.exec(said)?.[1]);
   grown.push(memory - before);
+  before = memory;
 }
 report({ served, grown, ms } satisfies ManyConnections);
