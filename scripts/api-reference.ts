@@ -40,7 +40,7 @@ const sections: Readonly<Record<string, readonly string[]>> = {
   Files: [
     ...['CopyOptions', 'BoxFileSystem', 'FilePath', 'FileData', 'FileTime', 'OpenFlags'],
     ...['EncodingOption', 'ReadFileOptions', 'WriteFileOptions', 'ReaddirOptions'],
-    ...['ReadStreamOptions', 'WriteStreamOptions', 'BoxFileHandle', 'HandleReadOptions'],
+    ...['ReadStreamOptions', 'WriteStreamOptions', 'BoxFileHandle', 'HandlePart'],
     ...['BoxDirectory', 'BoxDirent', 'BoxStats', 'FileWatch', 'WatchOptions', 'FileChange'],
   ],
   Network: [

@@ -12,7 +12,7 @@ export type { BoxDirectory } from './box/files/box-directory.ts';
 export type { BoxDirent } from './box/files/box-dirent.ts';
 export type { BoxStats } from './box/files/box-stats.ts';
 export type { FileData } from './box/files/file-content.ts';
-export type { BoxFileHandle, HandleReadOptions } from './box/files/file-handle.ts';
+export type { BoxFileHandle, HandlePart } from './box/files/file-handle.ts';
 export type {
   EncodingOption,
   OpenFlags,

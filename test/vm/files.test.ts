@@ -394,6 +394,17 @@ forEachEngine((engine) => {
       assert.equal(bytesRead, 5);
       assert.equal(buffer.toString(), 'World');
       assert.equal((await handle.read(Buffer.alloc(5), { position: 100 })).bytesRead, 0);
+      // The other ways in which Node has it.
+      const bytes = Buffer.from('-hello-');
+      assert.equal((await handle.write(bytes, 1, 5, 0)).bytesWritten, 5);
+      assert.equal((await handle.write(bytes, { offset: 6, position: 5 })).bytesWritten, 1);
+      const part = Buffer.alloc(8, '.');
+      assert.equal((await handle.read(part, 1, 6, 2)).bytesRead, 6);
+      assert.equal(part.toString(), '.llo-Wo.');
+      assert.equal((await handle.read({ buffer: part, length: 2, position: 0 })).buffer, part);
+      assert.equal(part.toString(), 'helo-Wo.');
+      await assert.rejects(handle.read(part, 9), /^BoxliteError: offset: expected/);
+      await handle.write(' ', 5);
       assert.equal((await handle.stat()).size, 11);
       await handle.truncate(5);
       await handle.chmod(0o640);

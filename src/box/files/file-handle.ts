@@ -19,11 +19,11 @@ const READ_BYTES = 16 * 1024;
 /** Asked for at once: a part of the stream's window. */
 const CHUNK_BYTES = 256 * 1024;
 
-/** What of a buffer to read into, and from where. */
-export interface HandleReadOptions {
-  readonly offset?: number | undefined;
-  readonly length?: number | undefined;
-  /** Null: from where the last read ended. */
+/** What of a buffer to read into or to write, and where in the file. */
+export interface HandlePart {
+  readonly offset?: number | null | undefined;
+  readonly length?: number | null | undefined;
+  /** Null: where the last read or write ended. */
   readonly position?: number | null | undefined;
 }
 
@@ -50,30 +50,78 @@ export class BoxFileHandle implements AsyncDisposable {
     this.#call = call;
   }
 
-  /** Reads into a buffer; 0 bytes at the end. */
-  async read<Bytes extends NodeJS.ArrayBufferView = Buffer>(
+  /**
+   * Reads into a buffer, or a part of it; 0 bytes at the end. Without a buffer one of 16 KiB is made.
+   *
+   * @example
+   * await handle.read(buffer, 0, 512, 1024);
+   * await handle.read(buffer, { position: 1024 });
+   */
+  read<Bytes extends NodeJS.ArrayBufferView>(
+    buffer: Bytes,
+    offset?: number | null,
+    length?: number | null,
+    position?: number | null,
+  ): Promise<{ bytesRead: number; buffer: Bytes }>;
+  read<Bytes extends NodeJS.ArrayBufferView = Buffer>(
     buffer?: Bytes,
-    options: HandleReadOptions = {},
+    options?: HandlePart,
+  ): Promise<{ bytesRead: number; buffer: Bytes }>;
+  read<Bytes extends NodeJS.ArrayBufferView = Buffer>(
+    options: HandlePart & { readonly buffer?: Bytes | undefined },
+  ): Promise<{ bytesRead: number; buffer: Bytes }>;
+  async read<Bytes extends NodeJS.ArrayBufferView = Buffer>(
+    first?: Bytes | (HandlePart & { readonly buffer?: Bytes | undefined }),
+    second?: number | HandlePart | null,
+    length?: number | null,
+    position?: number | null,
   ): Promise<{ bytesRead: number; buffer: Bytes }> {
-    const target = buffer ?? (Buffer.alloc(READ_BYTES) as unknown as Bytes);
-    const offset = wholeNumber('offset', options.offset ?? 0, target.byteLength);
-    const room = target.byteLength - offset;
-    const length = wholeNumber('length', options.length ?? room, room);
-    const bytes = await this.#read(length, options.position ?? null);
-    new Uint8Array(target.buffer, target.byteOffset + offset).set(bytes);
+    const given = ArrayBuffer.isView(first) ? first : first?.buffer;
+    const target = given ?? (Buffer.alloc(READ_BYTES) as unknown as Bytes);
+    const options = ArrayBuffer.isView(first) || first === undefined ? second : first;
+    const part = partOf(target.byteLength, options, length, position);
+    const bytes = await this.#read(part.length, part.position);
+    new Uint8Array(target.buffer, target.byteOffset + part.offset).set(bytes);
     return { bytesRead: bytes.length, buffer: target };
   }
 
-  /** Writes text or bytes, all of them; from where the last write ended unless a position is given. */
+  /**
+   * Writes text or bytes, or a part of the bytes, all of it; where the last write ended unless a position is given.
+   *
+   * @example
+   * await handle.write('text', 1024);
+   * await handle.write(bytes, 0, 512, 1024);
+   * await handle.write(bytes, { position: 1024 });
+   */
+  write<Bytes extends NodeJS.ArrayBufferView>(
+    buffer: Bytes,
+    offset?: number | null,
+    length?: number | null,
+    position?: number | null,
+  ): Promise<{ bytesWritten: number; buffer: Bytes }>;
+  write<Bytes extends NodeJS.ArrayBufferView>(
+    buffer: Bytes,
+    options: HandlePart,
+  ): Promise<{ bytesWritten: number; buffer: Bytes }>;
+  write(
+    text: string,
+    position?: number | null,
+    encoding?: BufferEncoding | null,
+  ): Promise<{ bytesWritten: number; buffer: string }>;
   async write<Data extends string | NodeJS.ArrayBufferView>(
     data: Data,
-    position: number | null = null,
-    encoding: BufferEncoding = 'utf8',
+    second?: number | HandlePart | null,
+    third?: number | string | null,
+    last?: number | null,
   ): Promise<{ bytesWritten: number; buffer: Data }> {
-    const bytes = bytesOf(data, encoding);
+    const encoding = typeof third === 'string' ? (third as BufferEncoding) : 'utf8';
+    const all = bytesOf(data, encoding);
+    const options = typeof data === 'string' ? { position: second as number | null } : second;
+    const part = partOf(all.length, options, typeof third === 'number' ? third : null, last);
+    const bytes = all.subarray(part.offset, part.offset + part.length);
     const bytesWritten = await this.#inTurn('write', async () => {
       const { length } = bytes;
-      this.#request.tell({ op: 'write', length, ...positionField(position) });
+      this.#request.tell({ op: 'write', length, ...positionField(part.position) });
       await this.#request.write(bytes);
       return count(await this.#hear('write'), length);
     });
@@ -217,4 +265,22 @@ function count(message: JsonObject, limit: number): number {
     throw violation('a count that is none');
   }
   return done;
+}
+
+/** A part of `size` bytes and its place in the file, as Node has them: numbers, or an object of them. */
+function partOf(
+  size: number,
+  given: number | HandlePart | null | undefined,
+  length: number | null | undefined,
+  position: number | null | undefined,
+): { offset: number; length: number; position: number | null } {
+  const part =
+    typeof given === 'object' && given !== null ? given : { offset: given, length, position };
+  const offset = wholeNumber('offset', part.offset ?? 0, size);
+  const room = size - offset;
+  return {
+    offset,
+    length: wholeNumber('length', part.length ?? room, room),
+    position: part.position ?? null,
+  };
 }
