@@ -48,7 +48,10 @@ export class BoxliteError extends Error {
   }
 
   /** Whether `error` is a BoxliteError, of the given kind if one is named. */
-  static is(error: unknown, kind?: BoxliteErrorKind): error is BoxliteError {
+  static is<K extends BoxliteErrorKind = BoxliteErrorKind>(
+    error: unknown,
+    kind?: K,
+  ): error is BoxliteError & { readonly kind: K } {
     return error instanceof BoxliteError && (kind === undefined || error.kind === kind);
   }
 }

@@ -14,6 +14,11 @@ export class BoxID {
     this.#value = value;
   }
 
+  /** A new id, the same as {@link BoxIDMint.mint} makes. */
+  static new(): BoxID {
+    return BoxIDMint.mint();
+  }
+
   /** The id a text spells, or null if it spells none. */
   static parse(text: string): BoxID | null {
     return BASE62_ID.test(text) || ULID.test(text) ? new BoxID(text) : null;
