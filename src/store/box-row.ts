@@ -1,5 +1,5 @@
 /** A box as it is recorded, and how it is written into columns and read back. */
-import { BoxliteError } from '../base/errors.ts';
+import { BoxliteError, messageOf } from '../base/errors.ts';
 import { BoxID, ContainerID } from '../base/ids.ts';
 import { type BoxSpec, rootfsName } from '../spec/box-spec.ts';
 import { BoxState } from '../spec/box-state.ts';
@@ -75,25 +75,26 @@ interface BoxColumns {
   readonly exit_code: number | null;
 }
 
-/** @throws BoxliteError `Database` if it cannot be one of ours. */
+/** @throws BoxliteError `Database` if it cannot be one of ours, `MetadataError` if it cannot be read. */
 export function boxRow(row: Row): BoxRow {
   const columns = row as unknown as BoxColumns;
   const id = storedId(columns.id);
+  const parsed = <T>(name: keyof BoxColumns) => storedJson<T>(id, name, columns[name]);
   const { container_id: containerId } = columns;
   return {
     id,
     name: columns.name,
-    spec: JSON.parse(columns.spec),
-    creator: JSON.parse(columns.creator),
+    spec: parsed('spec'),
+    creator: parsed('creator'),
     createdAt: new Date(columns.created_at),
     status: columns.status,
     updatedAt: new Date(columns.updated_at),
     claim: { id, number: columns.claim },
-    owner: parseNullable(columns.owner),
-    vmm: parseNullable(columns.vmm),
+    owner: columns.owner === null ? null : parsed('owner'),
+    vmm: columns.vmm === null ? null : parsed('vmm'),
     containerId: containerId === null ? null : new ContainerID(containerId),
     engine: columns.engine,
-    ports: JSON.parse(columns.ports),
+    ports: parsed('ports'),
     imageDisk: columns.image_disk,
     exitReason: columns.exit_reason,
     exitCode: columns.exit_code,
@@ -107,8 +108,17 @@ export function storedId(text: unknown): BoxID {
   return id;
 }
 
-export function parseNullable<T>(json: string | null): T | null {
-  return json === null ? null : (JSON.parse(json) as T);
+/** What a column of a box holds as JSON. @throws BoxliteError `MetadataError` if it is none */
+export function storedJson<T>(id: BoxID, name: string, text: unknown): T {
+  try {
+    return JSON.parse(String(text)) as T;
+  } catch (cause) {
+    throw new BoxliteError(
+      'MetadataError',
+      `Cannot read "${name}" of the box ${id}: ${messageOf(cause)}; restore the home from a backup`,
+      { cause },
+    );
+  }
 }
 
 /** What is known about a box without asking anybody. */

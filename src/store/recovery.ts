@@ -15,7 +15,7 @@
 import { BoxID } from '../base/ids.ts';
 import { BoxStatus, isActive } from '../spec/box-status.ts';
 import type { Liveness, ProcessIdentity } from '../spec/process-identity.ts';
-import { type BoxClaim, type BoxOwner, parseNullable, storedId } from './box-row.ts';
+import { type BoxClaim, type BoxOwner, storedId, storedJson } from './box-row.ts';
 import type { Row } from './connection.ts';
 
 /** What recovery has to know of a box. */
@@ -76,13 +76,16 @@ export function decideRecovery(rows: readonly BoxRemains[], facts: HostFacts): R
 
 /** A row of {@link BoxRemains}. */
 export function boxRemains(row: Row): BoxRemains {
+  const id = storedId(row['id']);
+  const orNull = <T>(name: string) =>
+    row[name] === null ? null : storedJson<T>(id, name, row[name]);
   return {
-    claim: { id: storedId(row['id']), number: Number(row['claim']) },
+    claim: { id, number: Number(row['claim']) },
     status: row['status'] as BoxStatus,
     autoRemove: row['auto_remove'] === 1,
-    creator: JSON.parse(String(row['creator'])),
-    owner: parseNullable(row['owner'] as string | null),
-    vmm: parseNullable(row['vmm'] as string | null),
+    creator: storedJson(id, 'creator', row['creator']),
+    owner: orNull('owner'),
+    vmm: orNull('vmm'),
   };
 }
 

@@ -9,6 +9,7 @@ import {
   newBox,
   newHome,
   newStore,
+  openDatabase,
   openStore,
   remover,
   runner,
@@ -209,6 +210,18 @@ test('a box that runs keeps what is known of it until it stops', (t) => {
   });
   assert.equal(boxState(stopped).lockId, null);
   assert.equal(boxes.transition(claim, ['stopped'], 'running'), null);
+});
+
+test('a box whose records cannot be read is told by its id, as MetadataError', (t) => {
+  const home = newHome(t);
+  const store = openStore(t, home);
+  const { id } = store.boxes.create(newBox());
+  const database = openDatabase(t, home);
+  // What the schema would refuse, a damaged file can have.
+  database.exec('PRAGMA ignore_check_constraints = ON');
+  database.prepare('UPDATE boxes SET ports = ? WHERE id = ?').run('[{', id.asStr());
+  const message = new RegExp(`^Cannot read "ports" of the box ${id}: `);
+  assert.throws(() => store.boxes.get(id), { kind: 'MetadataError', message });
 });
 
 test('change() leaves alone what it does not name, and sets null where it says so', (t) => {
