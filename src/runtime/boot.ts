@@ -65,6 +65,7 @@ export interface Booted {
 
 /** How long each stage took, in milliseconds. */
 export interface BootTimings {
+  readonly engineMs: number;
   readonly imageMs: number;
   readonly diskMs: number;
   readonly agentMs: number;
@@ -87,6 +88,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   const ready = await host.engine(spec.engine ?? 'auto', signal);
   requireMemory(ready.kernel, spec.memoryMib);
   const engine = engines[ready.name];
+  const engineMs = clock();
   const { disk: imageDisk, config } = await input.image(signal);
   const imageMs = clock();
 
@@ -148,7 +150,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   const [answer] = await vmStage(vm, stage, mounted, { timeoutMs, signal });
 
   const containerMs = wholeNumber(answer, 'containerUs', CONTAINER_US_MAX) / 1000;
-  const timings = { imageMs, diskMs, agentMs, containerMs };
+  const timings = { engineMs, imageMs, diskMs, agentMs, containerMs };
   return { vm, engine: ready, config, network, timings, resources: kept.move() };
 }
 

@@ -94,6 +94,8 @@ export class OwnBox {
       this.#network = network;
       // One that cannot be had is told before anything is made.
       for (const port of row.spec.ports) await this.#ports.publish(port);
+      if (!spec.autoRemove) await mkdir(home.boxDir(this.id), { recursive: true, mode: 0o700 });
+      const setupMs = performance.now() - started;
       const booted = await boot(
         {
           host: home.host,
@@ -109,11 +111,13 @@ export class OwnBox {
         signal,
       );
       await this.#running(booted);
-      const { imageMs, diskMs, agentMs, containerMs } = booted.timings;
+      const { engineMs, imageMs, diskMs, agentMs, containerMs } = booted.timings;
       metrics.timeBox(row.id, {
         totalCreateDurationMs: performance.now() - started,
         guestBootDurationMs: agentMs,
+        stageFilesystemSetupMs: setupMs,
         stageImagePrepareMs: imageMs,
+        stageGuestRootfsMs: engineMs,
         stageBoxConfigMs: diskMs,
         stageBoxSpawnMs: agentMs,
         stageContainerInitMs: containerMs,
@@ -286,8 +290,6 @@ export class OwnBox {
     const { home, row } = this.#options;
     const { spec } = row;
     if (spec.autoRemove) return home.disks.create({ unnamedIn: home.boxesDir }, spec.diskSizeGb);
-    const folder = home.boxDir(this.id);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
     const path = home.boxDisk(this.id);
     return (
       (await home.disks.reopen(path, spec.diskSizeGb, this.#diskTools())) ??

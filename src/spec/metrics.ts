@@ -33,11 +33,11 @@ export interface BoxMetrics {
   /** Open now. */
   readonly networkTcpConnections: number | null;
   readonly networkTcpErrors: number | null;
-  /** Stage 1 of the last start: the box's directory. */
+  /** Stage 1 of the last start: the box's directory, and the ports that the host listens on. */
   readonly stageFilesystemSetupMs: number | null;
   /** Stage 2: the image pulled and made a disk. */
   readonly stageImagePrepareMs: number | null;
-  /** Stage 3: the guest's own files, the agent and its kernel. */
+  /** Stage 3: the guest's own files, the agent and its kernel; found before the image is. */
   readonly stageGuestRootfsMs: number | null;
   /** Stage 4: the box's disk and the plan of the VMM. */
   readonly stageBoxConfigMs: number | null;
