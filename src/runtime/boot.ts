@@ -9,6 +9,7 @@ import { engines } from '../engine/engine.ts';
 import { requireMemory } from '../engine/kernel-needs.ts';
 import { DiskMailbox } from '../engine/mailbox.ts';
 import type { ImageConfig } from '../image/config.ts';
+import { withRoomFor } from '../jail/file-limit.ts';
 import type { Uplink } from '../network/connection.ts';
 import { wholeNumber } from '../portal/control.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
@@ -118,7 +119,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   const vm = kept.use(
     await startJailed(plan, {
       programs: ready.programs,
-      security: spec.security,
+      security: withRoomFor(plan.fileBytes, spec.security),
       boxId: input.hostname,
       root: root.path,
       mailbox,

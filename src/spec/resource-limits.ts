@@ -8,7 +8,7 @@ import type { ResourceLimits } from './security-settings.ts';
 export interface ResourceLimitsOptions {
   /** Open file descriptors (RLIMIT_NOFILE). */
   maxOpenFiles?: number | null | undefined;
-  /** Bytes of one file (RLIMIT_FSIZE). */
+  /** Bytes of one file (RLIMIT_FSIZE). The box's disk and memory always fit; in the jail nothing larger does. */
   maxFileSize?: number | Bytes | null | undefined;
   /** Processes (RLIMIT_NPROC). */
   maxProcesses?: number | null | undefined;

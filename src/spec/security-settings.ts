@@ -44,7 +44,7 @@ export interface SecuritySettings {
 export interface ResourceLimits {
   /** Open file descriptors (RLIMIT_NOFILE). */
   readonly maxOpenFiles: number | null;
-  /** Bytes of one file (RLIMIT_FSIZE). */
+  /** Bytes of one file (RLIMIT_FSIZE). The box's disk and memory always fit; in the jail nothing larger does. */
   readonly maxFileSize: number | null;
   /** Processes (RLIMIT_NPROC). */
   readonly maxProcesses: number | null;

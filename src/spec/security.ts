@@ -187,7 +187,7 @@ export class SecurityOptionsBuilder {
   maxOpenFiles(n: number): this {
     return this.#limit({ maxOpenFiles: limitCount(n, 'maxOpenFiles') });
   }
-  /** RLIMIT_FSIZE. */
+  /** RLIMIT_FSIZE. The box's disk and memory always fit; in the jail nothing larger does. */
   maxFileSizeBytes(n: number | Bytes): this {
     return this.#limit({ maxFileSize: limitBytes(n, 'maxFileSizeBytes') });
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { engines } from '../../src/engine/engine.ts';
 import { parseLdd } from '../../src/engine/libraries.ts';
+import { withRoomFor } from '../../src/jail/file-limit.ts';
 import { type JailInput, jailed, withHostPaths } from '../../src/jail/jail.ts';
 import type { EngineName, Kernel, LaunchPlan, Machine } from '../../src/spec/parts.ts';
 import { SecurityOptions } from '../../src/spec/security.ts';
@@ -144,6 +145,21 @@ describe('planQemu()', () => {
     assert.equal(after(arm, '-M'), 'virt');
     assert.match(after(arm, '-append') ?? '', /console=ttyAMA0/);
     assert.doesNotMatch(after(arm, '-append') ?? '', /reboot=t|lpj=/);
+  });
+});
+
+describe('withRoomFor()', () => {
+  it('raises a limit of files by which the VMM could not write its own, and no other', () => {
+    for (const [asked, limit] of [
+      [null, null],
+      [1, 4096],
+      [4096, 4096],
+      [8192, 8192],
+    ] as const) {
+      const builder = SecurityOptions.builder().resourceLimits({ maxFileSize: asked });
+      const { resourceLimits } = withRoomFor(4096, builder.build().toSettings());
+      assert.deepEqual(resourceLimits, { ...builder.build().resourceLimits, maxFileSize: limit });
+    }
   });
 });
 
