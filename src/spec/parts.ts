@@ -17,7 +17,7 @@ export type KernelFlavor = 'uml' | 'vm';
 export interface Kernel {
   readonly flavor: KernelFlavor;
   readonly arch: Architecture;
-  /** `own`: built by `boxlite kernel build`. `distribution`: as the distribution packages it. */
+  /** `own`: built by `boxlite kernel build`, here or for npm's package. `distribution`: as the distribution packages it. */
   readonly origin: 'own' | 'distribution';
   /** As `uname -r` would print it, for people. */
   readonly version: string;

@@ -6,7 +6,16 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { listKernels } from '../../src/index.ts';
 
+/** The newest of each flavor that was built here. There is a package of them for x86-64 only. */
+const builtKernels =
+  process.platform === 'linux' && process.arch === 'x64'
+    ? (await listKernels()).filter(
+        ({ origin, flavor }, i, all) =>
+          origin === 'own' && all.findIndex((other) => other.flavor === flavor) === i,
+      )
+    : [];
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const lastOldMajor = 23;
 const UNPACKED_BYTES_MAX = 3_000_000;
@@ -37,6 +46,7 @@ function npm(args: string[], cwd: string): string {
 describe('the packed package', () => {
   const scratch = mkdtempSync(join(tmpdir(), 'boxlite-package-'));
   let unpackedBytes = 0;
+  let tarball = '';
   const installed = join(scratch, 'node_modules', 'boxlite');
 
   before(() => {
@@ -45,7 +55,8 @@ describe('the packed package', () => {
     const { filename, unpackedSize } = packed;
     unpackedBytes = unpackedSize;
     writeFileSync(join(scratch, 'package.json'), '{"type":"module","private":true}');
-    npm(['install', '--no-save', '--no-audit', '--no-fund', join(scratch, filename)], scratch);
+    tarball = join(scratch, filename);
+    npm(['install', '--no-save', '--no-audit', '--no-fund', tarball], scratch);
   });
 
   after(() => rmSync(scratch, { recursive: true, force: true }));
@@ -67,6 +78,55 @@ describe('the packed package', () => {
     assert.equal(stdout, '6*7 = 42\n');
   });
 
+  it('has the types of the contract', () => {
+    const contract = readFileSync(join(root, 'test/package/contract.ts'), 'utf8');
+    const imported = contract.replace("'../../src/index.ts'", "'boxlite'");
+    assert.notEqual(imported, contract);
+    compiles('contract.ts', imported);
+  });
+
+  it('runs a command in a box from TypeScript', () => {
+    const program = `
+      import { BoxCommand, BoxliteRuntime, type ExecResult } from 'boxlite';
+      async function main(words: readonly string[]): Promise<ExecResult & { stdout: string }> {
+        await using runtime = new BoxliteRuntime();
+        await using box = await runtime.create({ rootfs: 'builtin:base', memoryMib: 128 });
+        const run = await box.run(new BoxCommand('echo').args(words));
+        return await run.output();
+      }
+      const { stdout, exitCode } = await main(['from', 'TypeScript']);
+      console.log(exitCode satisfies number, stdout.trim());
+    `;
+    compiles('program.ts', program);
+    const { stdout, stderr } = spawnSync(process.execPath, ['program.ts'], {
+      cwd: scratch,
+      encoding: 'utf8',
+    });
+    assert.deepEqual([stderr, stdout], ['', '0 from TypeScript\n']);
+  });
+
+  /** Compiles a program as the strictest of consumers do. */
+  function compiles(name: string, program: string): void {
+    writeFileSync(join(scratch, name), program);
+    const compilerOptions = {
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noUncheckedIndexedAccess: true,
+      module: 'NodeNext',
+      target: 'ES2024',
+      lib: ['ES2024', 'ESNext.Disposable'],
+      types: ['node'],
+      typeRoots: [join(root, 'node_modules/@types')],
+      noEmit: true,
+    };
+    const tsconfig = JSON.stringify({ compilerOptions, files: [name] });
+    writeFileSync(join(scratch, 'tsconfig.json'), tsconfig);
+    const tsc = join(root, 'node_modules/.bin/tsc');
+    const { stdout, status } = spawnSync(tsc, ['-p', '.'], { cwd: scratch, encoding: 'utf8' });
+    assert.equal(stdout, '');
+    assert.equal(status, 0);
+  }
+
   it('has types that a strict consumer can use', () => {
     const program = `
       import { BoxCommand, BoxliteError, BoxliteRuntime, type BoxOptions, type ExecResult } from 'boxlite';
@@ -82,25 +142,7 @@ describe('the packed package', () => {
       // @ts-expect-error an unknown option is a mistake
       export const wrong: BoxOptions = { cpu: 1 };
     `;
-    writeFileSync(join(scratch, 'consumer.ts'), program);
-    const compilerOptions = {
-      strict: true,
-      exactOptionalPropertyTypes: true,
-      module: 'NodeNext',
-      target: 'ES2024',
-      lib: ['ES2024', 'ESNext.Disposable'],
-      types: ['node'],
-      typeRoots: [join(root, 'node_modules/@types')],
-      noEmit: true,
-    };
-    writeFileSync(
-      join(scratch, 'tsconfig.json'),
-      JSON.stringify({ compilerOptions, files: ['consumer.ts'] }),
-    );
-    const tsc = join(root, 'node_modules/.bin/tsc');
-    const { stdout, status } = spawnSync(tsc, ['-p', '.'], { cwd: scratch, encoding: 'utf8' });
-    assert.equal(stdout, '');
-    assert.equal(status, 0);
+    compiles('consumer.ts', program);
   });
 
   it('puts a boxlite on the PATH', () => {
@@ -142,6 +184,52 @@ describe('the packed package', () => {
       assert.equal(scripts?.[name], undefined);
     }
     assert.ok(Object.keys(dependencies).length <= 2);
+  });
+
+  const noKernels = builtKernels.length < 2 && 'our kernels have not been built on this machine';
+  it('boots on the kernels of the package beside it, with nothing built', {
+    skip: noKernels,
+  }, () => {
+    const script = join(root, 'scripts/kernel-packages.ts');
+    const run = [script, scratch];
+    const packed = execFileSync(process.execPath, run, { cwd: root, encoding: 'utf8' }).split('\n');
+    const name = packed.find((each) => each.startsWith('boxlite-kernel-linux-x64-')) ?? '';
+    const options = ['--no-save', '--no-audit', '--no-fund'];
+    npm(['install', ...options, tarball, join(scratch, name)], scratch);
+    const beside = join(scratch, 'node_modules/@boxlite/kernel-linux-x64');
+    const readme = readFileSync(join(beside, 'README.md'), 'utf8');
+    for (const { version } of builtKernels) assert.ok(readme.includes(`Linux ${version}`), readme);
+    assert.match(readme, /`linux-source-\S+ \S+`/);
+    assert.match(readFileSync(join(beside, 'LICENSE'), 'utf8'), /GNU GENERAL PUBLIC LICENSE/);
+    const about = JSON.parse(readFileSync(join(beside, 'package.json'), 'utf8'));
+    assert.match(about.license, /^GPL-2\.0-only/);
+    const program = `
+      import { BoxliteRuntime } from 'boxlite';
+      await using runtime = new BoxliteRuntime({ homeDir: process.argv[2] });
+      const said = [];
+      for (const engine of ['uml', 'tcg']) {
+        await using box = await runtime.create({ rootfs: 'builtin:base', engine, memoryMib: 128 });
+        said.push((await (await box.run(['uname', '-r'])).output()).stdout.trim());
+      }
+      const engines = await runtime.engines();
+      const paths = engines.flatMap(({ kernel }) => kernel === null ? [] : [kernel.path]);
+      console.log(JSON.stringify({ said, paths }));
+    `;
+    writeFileSync(join(scratch, 'packaged.js'), program);
+    const env = { ...process.env, BOXLITE_CACHE: join(scratch, 'cache') };
+    const ran = spawnSync(process.execPath, ['packaged.js', join(scratch, 'home')], {
+      cwd: scratch,
+      encoding: 'utf8',
+      env,
+    });
+    assert.equal(ran.stderr, '');
+    const { said, paths } = JSON.parse(ran.stdout);
+    const versions = ['uml', 'vm'].map(
+      (flavor) => builtKernels.find((kernel) => kernel.flavor === flavor)?.version,
+    );
+    assert.deepEqual(said, versions);
+    assert.ok(paths.length >= 2);
+    for (const path of paths) assert.ok(path.startsWith(beside), path);
   });
 
   it('tells an older Node what it needs, in one sentence', () => {

@@ -5,6 +5,7 @@ import type { Architecture, Kernel, KernelFlavor, RunCommand } from '../../spec/
 import { distributionKernels } from './distribution.ts';
 import { listFolder } from './files.ts';
 import { ownKernels } from './own.ts';
+import { kernelPackageDir, packagedKernels } from './packaged.ts';
 import { compareVersions } from './version.ts';
 
 /** Where kernels are looked for. */
@@ -14,6 +15,8 @@ export interface KernelSearch {
   readonly run: RunCommand;
   /** The folder that stands for `/`. Default: `/`. */
   readonly root?: string;
+  /** The folder of an npm package with kernels, or null for none. Default: this platform's, if it is installed. */
+  readonly packageDir?: string | null;
   readonly signal?: AbortSignal;
 }
 
@@ -35,13 +38,14 @@ export async function findKernel(
   return null;
 }
 
-/** Own kernels, then installed ones, then downloaded ones; each is looked at only when asked for. */
+/** Kernels built here, those of npm's package, installed ones, downloaded ones; each is looked at only when asked for. */
 async function* kernelsByPreference(
   flavor: KernelFlavor,
   search: KernelSearch,
 ): AsyncGenerator<Kernel, void, undefined> {
-  const { cacheDir, arch, root = '/' } = search;
+  const { cacheDir, arch, root = '/', packageDir = kernelPackageDir(arch) } = search;
   yield* await ownKernels(cacheDir, flavor, arch);
+  yield* await packagedKernels(packageDir, flavor);
   yield* await distributionKernels({ ...search, flavor, root });
   yield* await downloadedKernels(flavor, search);
 }

@@ -47,6 +47,30 @@ const EVERY_BUILTIN = [
   .map((name) => `kernel/${name}.ko\n`)
   .join('');
 
+test('findKernels() takes the kernels of a package behind those that were built here', async (t) => {
+  const cacheDir = await temporaryFolder(t);
+  const packageDir = await temporaryFolder(t);
+  const root = await temporaryFolder(t);
+  await writeTree(root, UML_FILES);
+  await writeTree(packageDir, {
+    'uml/linux': umlHead(),
+    'uml/kernel.json': record('uml', 'packed', '2026-01-01T00:00:00.000Z'),
+    // Damaged: what the record says of is not there.
+    'vm/kernel.json': record('vm', 'packed', '2026-01-01T00:00:00.000Z'),
+  });
+  const search = { cacheDir, root, packageDir, arch: 'x64', run: runCommand } as const;
+  const paths = async () => (await findKernels(search)).map(({ path }) => path);
+  const [packed, installed] = [join(packageDir, 'uml/linux'), join(root, 'usr/bin/linux.uml')];
+  assert.deepEqual(await paths(), [packed, installed]);
+  assert.equal((await findKernel('uml', search))?.origin, 'own');
+  const built = join(cacheDir, 'kernels/own/uml-x64-built');
+  await writeTree(built, {
+    linux: umlHead(),
+    'kernel.json': record('uml', 'built', '2025-01-01T00:00:00.000Z'),
+  });
+  assert.deepEqual(await paths(), [join(built, 'linux'), packed, installed]);
+});
+
 test('findKernels() prefers own kernels, then installed, then downloaded ones', async (t) => {
   const cacheDir = await temporaryFolder(t);
   const root = await temporaryFolder(t);
