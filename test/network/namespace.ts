@@ -9,6 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { type Outcome, readOutcomes } from '../../scripts/outcomes.ts';
 
 /** Addresses of servers. The public ones are set aside for documentation (RFC 5737, 3849). */
 export const servers = {
@@ -38,6 +40,7 @@ export interface NamespaceOptions {
 }
 
 const MARK = 'BOXLITE_TEST_NAMESPACE';
+const REPORTER = fileURLToPath(new URL('../../scripts/outcomes.ts', import.meta.url));
 
 /** Runs this file's tests in a namespace: false in the program that does so, true within. */
 export function inNamespace(
@@ -51,8 +54,12 @@ export function inNamespace(
       makeKeys(folder);
       writeFileSync(join(folder, 'resolv.conf'), `nameserver ${servers.names}\n`);
       writeFileSync(join(folder, 'hosts'), `127.0.0.1 localhost\n${hosts}`);
-      const report = await runWithin(file, folder, context.signal);
-      for (const line of report) context.diagnostic(line);
+      const outcomes = await runWithin(file, folder, context.signal);
+      // So that whoever counts this program's tests counts those too, by their names.
+      for (const { path, result, reason } of outcomes) {
+        const skip = result === 'skipped' && (reason || true);
+        await context.test(path.join(' > '), { skip }, () => assert.notEqual(result, 'failed'));
+      }
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -72,8 +79,8 @@ export function serverKeyFiles(kind: 'trusted' | 'strange' = 'trusted') {
   return { key: join(folder, `${kind}.key`), certificate: join(folder, `${kind}.pem`) };
 }
 
-/** Returns how many tests there were, and which were left out. */
-async function runWithin(file: string, folder: string, signal: AbortSignal): Promise<string[]> {
+/** How the tests of a file ended. Throws what they said if one of them failed. */
+async function runWithin(file: string, folder: string, signal: AbortSignal): Promise<Outcome[]> {
   const own = process.getuid?.() === 0 ? [] : ['--map-root-user'];
   const addresses = Object.values(servers).map((address) => `ip addr add ${address} dev lo`);
   const script = [
@@ -91,15 +98,20 @@ async function runWithin(file: string, folder: string, signal: AbortSignal): Pro
   };
   // Where Node tells a test file that it is part of a run.
   delete env['NODE_TEST_CONTEXT'];
-  const args = [...own, '--net', '--mount', 'sh', '-c', script, 'sh', process.execPath, file];
+  const outcomes = join(folder, 'outcomes');
+  const node = [
+    process.execPath,
+    ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
+    ...[`--test-reporter=${REPORTER}`, `--test-reporter-destination=${outcomes}`],
+    file,
+  ];
+  const args = [...own, '--net', '--mount', 'sh', '-c', script, 'sh', ...node];
   const child = spawn('unshare', args, { env, stdio: ['ignore', 'pipe', 'pipe'], signal });
   child.on('error', () => undefined);
   const ended = new Promise((resolve) => child.once('close', resolve));
   const [status, out, err] = await Promise.all([ended, text(child.stdout), text(child.stderr)]);
   assert.equal(status, 0, `${out}\n${err}`);
-  const passed = /^ℹ pass (\d+)$/m.exec(out)?.[1];
-  const left = out.split('\n').filter((line) => line.trim().startsWith('﹣'));
-  return [`${passed} within`, ...left.map((line) => `not run: ${line.trim().slice(2)}`)];
+  return readOutcomes(outcomes);
 }
 
 function makeKeys(folder: string): void {
