@@ -7,6 +7,9 @@
  * own closing lines are the last thing printed, as CI reads them.
  */
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const top = new URL('../', import.meta.url).pathname;
@@ -31,7 +34,10 @@ const fastChecks: readonly (readonly [name: string, command: readonly string[]])
 ];
 
 /** Two at a time, as many as the machines have that we know. */
-const testOptions = ['--test', '--test-concurrency=2', '--test-reporter=spec'];
+const testOptions = [
+  ...['--test', '--test-concurrency=2'],
+  ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
+];
 
 /** Runs a check and prints one line; what it said comes after it only if it failed. */
 function passes(name: string, [program = '', ...args]: readonly string[]): boolean {
@@ -45,17 +51,32 @@ function passes(name: string, [program = '', ...args]: readonly string[]): boole
   return ok;
 }
 
-function runTests(files: readonly string[]): void {
-  const wanted = files.length > 0 ? files : ['test/**/*.test.ts'];
-  const tests = spawn(process.execPath, [...testOptions, ...wanted], {
-    cwd: top,
-    stdio: 'inherit',
-    // An ordinary user's PATH leaves out the folders where e2fsck is.
-    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` },
-  });
-  tests.on('exit', (code) => {
+/** Runs tests; a run of all of them also shows whether docs/CONFORMANCE.md is true. */
+async function runTests(files: readonly string[]): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'boxlite-check-'));
+  const outcomes = join(folder, 'outcomes');
+  const reporter = `--test-reporter=${join(top, 'scripts/outcomes.ts')}`;
+  const all = files.length === 0;
+  const wanted = all
+    ? [reporter, `--test-reporter-destination=${outcomes}`, 'test/**/*.test.ts']
+    : files;
+  try {
+    const tests = spawn(process.execPath, [...testOptions, ...wanted], {
+      cwd: top,
+      stdio: 'inherit',
+      // An ordinary user's PATH leaves out the folders where e2fsck is.
+      env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` },
+    });
+    const [code] = await once(tests, 'exit');
     process.exitCode = code ?? 1;
-  });
+    // Silent if all is well, so that what the tests said stays the last.
+    const check = script('conformance.ts', '--check', outcomes);
+    if (all && code === 0)
+      process.exitCode =
+        spawnSync(check[0] ?? '', check.slice(1), { stdio: 'inherit' }).status ?? 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 const failed = fastChecks.filter(([name, command]) => !passes(name, command));
@@ -63,5 +84,5 @@ if (failed.length > 0) {
   console.log(`\nThe tests have not been run: ${failed.length} of the checks before them failed`);
   process.exitCode = 1;
 } else {
-  runTests(process.argv.slice(2));
+  await runTests(process.argv.slice(2));
 }
