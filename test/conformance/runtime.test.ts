@@ -15,7 +15,7 @@ import {
 } from '../../src/index.ts';
 import { REGISTRY_PASSWORD, REGISTRY_USER, TestRegistry } from '../image/registry-fixture.ts';
 import { busyboxImage } from '../image/support/busybox-image.ts';
-import { folders, forEachEngine, shell, TestRuntime } from '../vm/fixture.ts';
+import { folders, forEachEngine, shell, TestRuntime, testedEngines } from '../vm/fixture.ts';
 import { eventuallyNone } from '../vm/polling.ts';
 import { descendants, isAlive, readProcess } from '../vm/processes.ts';
 import { LoggingRegistry, wasAsked } from './logging-registry.ts';
@@ -642,12 +642,12 @@ forEachEngine((engine) => {
     });
   });
 
-  if (engine === 'uml' || engine === 'tcg') {
-    prove(`EngineChoice: ${engine}`, async () => {
-      await using box = await owner.makeBox({ engine });
+  for (const choice of testedEngines) {
+    prove(`EngineChoice: ${choice}`, async () => {
+      await using box = await owner.makeBox({ engine: choice });
       const { stdout } = await shell(box, 'cat /proc/cpuinfo');
-      assert.equal(/User Mode Linux|vendor_id\s*: User/i.test(stdout), engine === 'uml');
-      assert.equal(box.info().engine, engine);
+      assert.equal(/User Mode Linux|vendor_id\s*: User/i.test(stdout), choice === 'uml');
+      assert.equal(box.info().engine, choice);
     });
   }
 
