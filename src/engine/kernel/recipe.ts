@@ -46,7 +46,7 @@ const MICROVM: KernelRecipe = {
   arch: 'x64',
   makeArch: 'x86',
   fragments: ['common.fragment', 'microvm-x86_64.fragment'],
-  patches: ['patches/vm-1-tcg-clocks.patch'],
+  patches: ['patches/vm-1-tcg-clocks.patch', 'patches/vm-2-console-buffers.patch'],
   variables: [],
   // Not bzImage: QEMU enters the plain file by its PVH note, and nothing has to be unpacked (45 ms less).
   target: 'vmlinux',
