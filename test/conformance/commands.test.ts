@@ -229,7 +229,7 @@ chmod 755 /bin/python3`,
   }
 
   prove('Execution.resizeTty', async () => {
-    const script = 'stty size; trap "stty size; exit" WINCH; while :; do sleep 0.05; done';
+    const script = 'trap "stty size; exit" WINCH; stty size; while :; do sleep 0.05; done';
     await using execution = await box.run(sh(script).tty(true));
     const lines: string[] = [];
     for await (const line of execution.stdout() ?? []) {

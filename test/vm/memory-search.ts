@@ -1,14 +1,16 @@
 /** What another process has in its memory, all of it that it may read itself (proc(5), `maps` and `mem`). */
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { systemCode } from '../../src/base/errors.ts';
 
 const PIECE_BYTES = 4 * 1024 * 1024;
 
-/** Which of the texts are somewhere in it. */
+/** Which of the texts are somewhere in it. A process that has ended has none. */
 export function textsInMemory(pid: number, texts: readonly string[]): Set<string> {
   const found = new Set<string>();
   const longest = Math.max(...texts.map((text) => text.length));
   const piece = Buffer.alloc(PIECE_BYTES);
-  const memory = openSync(`/proc/${pid}/mem`, 'r');
+  const memory = memoryOf(pid);
+  if (memory === null) return found;
   try {
     for (const [from, to] of readableParts(pid)) {
       // Each piece begins before the end of the last one, so that nothing is cut.
@@ -21,6 +23,15 @@ export function textsInMemory(pid: number, texts: readonly string[]): Set<string
     closeSync(memory);
   }
   return found;
+}
+
+function memoryOf(pid: number): number | null {
+  try {
+    return openSync(`/proc/${pid}/mem`, 'r');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return null;
+    throw error;
+  }
 }
 
 function readableParts(pid: number): [number, number][] {
