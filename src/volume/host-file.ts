@@ -30,13 +30,14 @@ const COPY_BYTES = 1024 * 1024;
 export class HostFile implements VolumeFile {
   readonly #descriptor: Descriptor;
   readonly #share: FileShare;
-  /** What opening it has seen, for the first who asks. */
+  /** What opening it has seen, for whoever asks at once. */
   #opened: VolumeStat | null;
 
-  constructor(descriptor: Descriptor, opened: fs.BigIntStats, share: FileShare) {
+  /** `opened` must be given only where it is asked for before anybody else can have changed the file. */
+  constructor(descriptor: Descriptor, share: FileShare, opened: fs.BigIntStats | null = null) {
     this.#descriptor = descriptor;
     this.#share = share;
-    this.#opened = volumeStat(opened, share.device);
+    this.#opened = opened === null ? null : volumeStat(opened, share.device);
   }
 
   read(length: number, position: number): Promise<Uint8Array> {

@@ -245,7 +245,7 @@ export class HostNode implements VolumeNode {
           const changed = toChange || (!isNew && flags.truncate);
           return changed ? this.#host.fstat(fd) : seen;
         });
-        const file = new HostFile(descriptor, stat, this.#share);
+        const file = new HostFile(descriptor, this.#share);
         return { ...this.#share.found(stat, { parent: this, name }), file };
       } catch (error) {
         await descriptor.close();
@@ -355,7 +355,7 @@ export class HostNode implements VolumeNode {
       const descriptor = await Descriptor.open(this.#host, path, access | O_SAFE);
       try {
         const stat = await descriptor.use((fd) => this.#host.fstat(fd));
-        return new HostFile(descriptor, this.#verified(stat), this.#share);
+        return new HostFile(descriptor, this.#share, this.#verified(stat));
       } catch (error) {
         await descriptor.close();
         throw error;

@@ -120,8 +120,11 @@ export class FuseClient implements AsyncDisposable {
     return entry(await this.ask(opcodes.lookup, parent, name(text)));
   }
 
-  async getattr(node: number): Promise<Seen> {
-    return attributes(node, await this.ask(opcodes.getattr, node, u32(0), u32(0), u64(0)), 16);
+  /** With a handle, what that open file is like (FUSE_GETATTR_FH). */
+  async getattr(node: number, handle: number | null = null): Promise<Seen> {
+    const flags = handle === null ? 0 : 1;
+    const asked = this.ask(opcodes.getattr, node, u32(flags), u32(0), u64(handle ?? 0));
+    return attributes(node, await asked, 16);
   }
 
   async mkdir(parent: number, text: string | Uint8Array, mode = 0o755): Promise<Seen> {

@@ -51,6 +51,20 @@ for (const [kind, make] of Object.entries(makers)) {
         assert.equal((await client.lookup(ROOT, 'file')).node, file.node);
       }));
 
+    it('tells whoever has a file open what others have done to it', () =>
+      withClient(async (client) => {
+        const made = await client.create(ROOT, 'file');
+        const reader = await client.open(made.node, 0);
+        const writer = await client.open(made.node, WRITE);
+        await client.write(made.node, writer, 0, Buffer.from('longer'));
+        for (const handle of [made.handle, reader]) {
+          assert.equal((await client.getattr(made.node, handle)).size, 6);
+        }
+        for (const handle of [made.handle, reader, writer]) {
+          await client.release(made.node, handle);
+        }
+      }));
+
     it('keeps a file that is deleted while it is open', () =>
       withClient(async (client) => {
         const file = await client.create(ROOT, 'file');
