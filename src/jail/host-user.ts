@@ -12,6 +12,17 @@ const NOBODY = 65_534;
 const FIRST_ID = 0x7000_0000;
 const IDS = 0x0ffc_0000;
 
+/**
+ * Whether a user namespace has these users, by its `uid_map` or `gid_map` (user_namespaces(7)): lines of the first
+ * number inside, the first outside, and how many. The root of a container without root's rights has few others.
+ */
+export function mapsBoxUsers(map: string): boolean {
+  return map.split('\n').some((line) => {
+    const [inside = Number.NaN, , count = 0] = line.trim().split(/\s+/).map(Number);
+    return inside <= FIRST_ID && inside + count >= FIRST_ID + IDS;
+  });
+}
+
 /** A user and a group of the host. */
 export interface HostUser {
   readonly uid: number;

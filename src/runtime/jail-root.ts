@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { BoxliteError, messageOf, systemCode } from '../base/errors.ts';
 import { hostUserFor } from '../jail/host-user.ts';
 import type { SecuritySettings } from '../spec/security-settings.ts';
+import { hasBoxUsers } from './box-users.ts';
 
 /** Permissions. */
 const OTHERS_ENTER = 0o001;
@@ -29,7 +30,7 @@ export class JailRoot implements AsyncDisposable {
   static async create(security: SecuritySettings, box: string): Promise<JailRoot> {
     const base = baseOf(security);
     if (base === null) return new JailRoot(null);
-    const dropped = process.getuid?.() === 0;
+    const dropped = hasBoxUsers();
     try {
       await mkdir(base, { recursive: true, mode: BASE_MODE });
       await requireOurs(base);

@@ -8,6 +8,7 @@ import { sandboxed } from '../jail/sandbox.ts';
 import { filterFor } from '../jail/seccomp/filters.ts';
 import type { LaunchPlan } from '../spec/parts.ts';
 import type { SecuritySettings } from '../spec/security-settings.ts';
+import { hasBoxUsers } from './box-users.ts';
 import {
   guestArchitecture,
   isForbiddenJail,
@@ -101,7 +102,7 @@ function requireBoundary({ kind }: LaunchPlan, security: SecuritySettings): void
 
 /** Whom to drop to; only root can. */
 function droppedUser(plan: LaunchPlan, security: SecuritySettings, boxId: string): HostUser | null {
-  if (!security.jailerEnabled || process.getuid?.() !== 0) return null;
+  if (!security.jailerEnabled || !hasBoxUsers()) return null;
   const user = hostUserFor(boxId, security);
   // A device that is for a group, as /dev/kvm often is, needs that one. Nobody is made one of root's.
   const reserved = plan.devices

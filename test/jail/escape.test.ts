@@ -21,7 +21,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { SecurityOptions, type SecurityOptionsBuilder } from '../../src/index.ts';
-import { hostUserFor } from '../../src/jail/host-user.ts';
+import { hostUserFor, mapsBoxUsers } from '../../src/jail/host-user.ts';
 import { JailRoot } from '../../src/runtime/jail-root.ts';
 import { StandIn, type Targets } from './breakout.ts';
 
@@ -281,6 +281,19 @@ describe('user-mode Linux without a jail', () => {
       kind: 'InvalidArgument',
       message: /allowUnjailed\(true\)/,
     });
+  });
+});
+
+describe('mapsBoxUsers()', () => {
+  it('is true of the host, and of a namespace with all its users', () => {
+    assert.ok(mapsBoxUsers('         0          0 4294967295\n'));
+    assert.ok(mapsBoxUsers('0 1000 1\n1 100000 4000000000\n'));
+  });
+
+  it('is false of a namespace with some of them', () => {
+    for (const map of ['', '0 1000 1\n', '0 1000 1\n1 100000 65536\n', '1879048192 0 10\n']) {
+      assert.ok(!mapsBoxUsers(map), map);
+    }
   });
 });
 
