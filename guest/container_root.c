@@ -19,6 +19,7 @@
 
 #include "cgroup.h"
 #include "file_worker.h"
+#include "mount_step.h"
 
 /* From linux/mount.h, which a C library of its own does not bring. */
 #define OPEN_TREE_CLONE 1
@@ -31,14 +32,6 @@
 #define FILES_MAX 16
 /* Links from a place of which the image has only the link. */
 #define LINKS_MAX 8
-
-struct mount_step {
-    const char *source;
-    const char *target;
-    const char *type;
-    unsigned long flags;
-    const char *options;
-};
 
 /* The nodes alone are of use: whoever makes another, has a file. */
 static const struct mount_step device_mounts[] = {

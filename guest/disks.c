@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "clone.h"
+#include "mount_step.h"
 #include "power.h"
 
 #define STACK_BYTES (8 * 1024)
@@ -31,14 +32,6 @@
 #define DEVICE_RETRY_MS 2
 
 /* The directories are made by the initramfs, so that no system call is spent on them. */
-struct mount_step {
-    const char *source;
-    const char *target;
-    const char *type;
-    unsigned long flags;
-    const char *options;
-};
-
 static struct mount_step image_step = {NULL, "/image", "erofs", MS_RDONLY | MS_NODEV, NULL};
 static struct mount_step disk_step = {NULL, "/disk", "ext4", MS_NODEV | MS_NOATIME, DISK_OPTIONS};
 static const struct mount_step overlay_step = {"overlay", "/root", "overlay", MS_NODEV, OVERLAY_OPTIONS};
