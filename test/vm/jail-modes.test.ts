@@ -72,19 +72,8 @@ forEachEngine((engine) => {
       }
     });
 
-    it('is refused one that others could exchange, or that its user cannot reach', async () => {
+    async function refuses(cases: readonly Case[]): Promise<void> {
       await using owner = new TestRuntime(engine);
-      const cases: Case[] = [
-        ['open', (path) => chmodSync(path, 0o777), /others may write in it/],
-        ['link', (path) => replaceByLink(path), /it is a symbolic link/],
-        ['file', (path) => replaceByFile(path), /EEXIST|no directory/],
-        ...(asRoot
-          ? ([
-              ['closed', (path) => chmodSync(path, 0o700), /cannot get through/],
-              ['foreign', (path) => chownSync(path, 4242, 4242), /belongs to another/],
-            ] satisfies Case[])
-          : []),
-      ];
       for (const [name, make, message] of cases) {
         const path = join(base, name);
         mkdirSync(path);
@@ -92,7 +81,22 @@ forEachEngine((engine) => {
         const box = await owner.makeBox(secured((b) => b.chrootBase(path)));
         await assert.rejects(box.start(), { kind: 'Config', message }, name);
       }
-    });
+    }
+
+    it('is refused one that others could exchange', () =>
+      refuses([
+        ['open', (path) => chmodSync(path, 0o777), /others may write in it/],
+        ['link', (path) => replaceByLink(path), /it is a symbolic link/],
+        ['file', (path) => replaceByFile(path), /EEXIST|no directory/],
+      ]));
+
+    const noOthers = !asRoot && 'only root has VMMs of other users, and folders of theirs';
+    it('is refused one of another user, or that its user cannot reach', { skip: noOthers }, () =>
+      refuses([
+        ['closed', (path) => chmodSync(path, 0o700), /cannot get through/],
+        ['foreign', (path) => chownSync(path, 4242, 4242), /belongs to another/],
+      ]),
+    );
   });
 
   describe('a box in ptrace mode', { skip: engine !== 'uml' && 'only uml has it' }, () => {
@@ -144,7 +148,8 @@ forEachEngine((engine) => {
       }
     });
 
-    it('is refused a limit that only a control group could set', { skip: !asRoot }, async () => {
+    const notRoot = !asRoot && 'the processes of an ordinary user can be counted without one';
+    it('is refused a limit that only a control group could set', { skip: notRoot }, async () => {
       await using owner = new TestRuntime(engine);
       const place = findGroupPlace();
       const box = await owner.makeBox(
