@@ -10,6 +10,7 @@ import { runCommand } from '../process/run.ts';
 import { Home } from './home.ts';
 import { Host } from './host.ts';
 import { Owner } from './owner.ts';
+import { whenRemoved } from './removed-folder.ts';
 import type { ShimOrder, ShimReport } from './shim-process.ts';
 
 async function own({ homeDir, id, image }: ShimOrder): Promise<void> {
@@ -27,6 +28,8 @@ async function own({ homeDir, id, image }: ShimOrder): Promise<void> {
   const stop = () => void box.stop(null);
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  // Nobody could reach it any more, nor end it.
+  using _ = whenRemoved(home.boxDir(box.id), stop);
   await box.ended;
 }
 

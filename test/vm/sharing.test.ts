@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { LiteBox } from '../../src/index.ts';
@@ -319,6 +319,28 @@ forEachEngine((engine) => {
       }
       const shim = treeOf(parentOf(box.info().pid));
       await owner.runtime.remove('box', true);
+      await untilGone('the shim', shim);
+    });
+
+    it('ends when its home is removed, and not when that is moved', async () => {
+      await using owner = new TestRuntime(engine);
+      const homeDir = join(owner.homeDir, 'home');
+      const visitor = await Visitor.start(homeDir, engine);
+      const pid = await visitor.does(async ({ runtime }, options) => {
+        const box = await runtime.create(options, 'box');
+        await box.start();
+        return box.info().pid;
+      }, DETACHED);
+      await visitor.end();
+      const shim = treeOf(parentOf(pid));
+      const moved = `${homeDir}-moved`;
+      renameSync(homeDir, moved);
+      await using next = new BoxliteRuntime({ homeDir: moved, engine });
+      const box = await next.get('box');
+      assert.ok(box !== null);
+      // It is looked for every five seconds.
+      assert.equal((await shell(box, 'sleep 6; echo fine')).stdout, 'fine\n');
+      rmSync(moved, { recursive: true });
       await untilGone('the shim', shim);
     });
 
