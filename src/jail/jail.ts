@@ -4,9 +4,6 @@ import type { ResourceLimits, SecuritySettings } from '../spec/security-settings
 /** nobody and nogroup: who a VMM is in its own eyes when nobody else was asked for. */
 const NOBODY = 65_534;
 
-/** What may be in the jail's /tmp, where UML keeps its pid. */
-const TEMPORARY_BYTES = 1024 * 1024;
-
 /** A limit of dumps by which the kernel makes none, not even for a program that reads them from a pipe. */
 const NO_DUMP = 1;
 
@@ -118,7 +115,7 @@ function namespaces({ newPidNs, newNetNs, uid, gid }: SecuritySettings): string[
   ];
 }
 
-/** An empty root, and in it what the plan names; nothing but the memory folders can be written to. */
+/** An empty root, and in it what the plan names; nothing but a /dev/shm can be written to. */
 function ownRoot(plan: LaunchPlan, { opened, root }: JailInput): string[] {
   const places = placesOf(plan, opened);
   const put = (hostPath: string, inside: string) => {
@@ -136,8 +133,7 @@ function ownRoot(plan: LaunchPlan, { opened, root }: JailInput): string[] {
     '/proc/self/fd',
     '/dev/fd',
     ...plan.devices.flatMap((path) => ['--dev-bind', path, path]),
-    ...memoryFolder('/tmp', TEMPORARY_BYTES),
-    ...(plan.sharedMemoryBytes === 0 ? [] : memoryFolder('/dev/shm', plan.sharedMemoryBytes)),
+    ...sharedMemory(plan),
     '--remount-ro',
     '/',
   ];
@@ -146,8 +142,9 @@ function ownRoot(plan: LaunchPlan, { opened, root }: JailInput): string[] {
 /** The host's files as they are; its processes are still out of sight. */
 const hostRoot = ['--dev-bind', '/', '/', '--proc', '/proc'];
 
-function memoryFolder(path: string, bytes: number): string[] {
-  return ['--size', String(bytes), '--tmpfs', path];
+function sharedMemory({ sharedMemoryBytes }: LaunchPlan): string[] {
+  if (sharedMemoryBytes === 0) return [];
+  return ['--size', String(sharedMemoryBytes), '--tmpfs', '/dev/shm'];
 }
 
 /** The filter is the last descriptor. */

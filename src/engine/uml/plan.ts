@@ -71,7 +71,8 @@ function machineArguments({ kernel, memoryMib, cpus, loopsPerJiffy }: Machine): 
     `mem=${memoryMib}M`,
     'initrd=/box/initramfs',
     'rdinit=/init',
-    'uml_dir=/tmp',
+    // Where nothing can be made: UML would keep its pid in a folder, which one that is killed leaves behind.
+    'uml_dir=/proc',
     // Waiting for a whole grace period of several processors costs 100 ms at power-off alone.
     'rcupdate.rcu_expedited=1',
     ...(kernel.seccomp ? ['seccomp=on'] : []),

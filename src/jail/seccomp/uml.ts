@@ -131,11 +131,18 @@ const commonCalls: AllowList = [
   },
   {
     calls: ['fstat', 'open', 'stat', 'statx', 'ftruncate', 'getdents64'],
-    why: 'the same with other libraries, and clearing its folder',
+    why: 'the same with other libraries',
     when: 'linked with other libraries',
   },
-  { calls: ['mkdir', 'unlink'], why: 'a folder with its pid in a /tmp of its own' },
-  { calls: ['rmdir'], why: 'removing that folder', when: 'the guest powers off by itself' },
+  {
+    calls: ['unlink'],
+    why: "takes the name from the file of the guest's memory",
+    when: 'it could not be made without one',
+  },
+  {
+    calls: ['mkdir'],
+    why: 'a folder for its pid, where none can be made: it crashes if it is refused otherwise',
+  },
   {
     calls: ['fcntl'],
     why: 'lines that do not block and interrupt when something comes',
