@@ -3,6 +3,7 @@ import type { Mailbox } from '../spec/parts.ts';
 import type { FrameLink } from './channel.ts';
 import { encodeFrame } from './frame.ts';
 import { FRAME_BYTES_MAX, type FrameTypeName, frameFlags, frameRules } from './messages.ts';
+import { Reminder } from './reminder.ts';
 
 /** Bytes that may wait in the line's socket before DATA holds back. */
 const BACKLOG_BYTES = 2 * FRAME_BYTES_MAX;
@@ -33,6 +34,8 @@ export class MailboxLink implements FrameLink {
   #onLine = 0;
   /** How many of them the PING under way will show to have arrived; 0 if none is. */
   #asked = 0;
+  /** Null on a line whose bytes are noticed. */
+  readonly #reminder: Reminder | null;
 
   /** `onWritable` is called whenever {@link writable} may have become true. */
   constructor(line: Duplex, mailbox: Mailbox, onWritable: () => void) {
@@ -41,6 +44,14 @@ export class MailboxLink implements FrameLink {
     this.#lineBytesMax = mailbox.use.lineBytesMax ?? Number.POSITIVE_INFINITY;
     line.on('drain', () => this.#goOn());
     this.#onWritable = onWritable;
+    this.#reminder = mailbox.use.lineBytesMax === null ? null : this.#reminderOf(line);
+  }
+
+  #reminderOf(line: Duplex): Reminder {
+    const reminder = new Reminder(() => this.#remind());
+    line.on('data', () => reminder.heard());
+    line.on('close', () => reminder[Symbol.dispose]());
+    return reminder;
   }
 
   get writable(): boolean {
@@ -118,13 +129,23 @@ export class MailboxLink implements FrameLink {
   }
 
   #askIfMuch(): void {
-    if (this.#asked > 0 || !this.#worthAsking) return;
+    if (this.#asked === 0 && this.#worthAsking) this.#ask();
+  }
+
+  #ask(): void {
     this.#write(encodeFrame('PING', 0, new Uint8Array(8)));
     this.#asked = this.#onLine;
   }
 
+  /** A PONG that nobody has asked for says nothing, and can be noticed in place of a PING that was not. */
+  #remind(): void {
+    if (this.#asked === 0) this.#ask();
+    else this.#line.write(encodeFrame('PONG', 0, new Uint8Array(8)));
+  }
+
   #write(frame: Uint8Array): void {
     this.#line.write(frame);
+    this.#reminder?.said();
     if (this.#lineBytesMax !== Number.POSITIVE_INFINITY) this.#onLine += frame.length;
   }
 }

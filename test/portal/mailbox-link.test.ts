@@ -132,4 +132,57 @@ describe('MailboxLink', () => {
     link.mailboxTaken(1);
     assert.deepEqual([link.writable, writable > 0], [true, true]);
   });
+
+  it('reminds a side that is silent, ever more seldom, until it is heard or has been asked often', (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const line = new TestLine();
+    const link = new MailboxLink(line, new TestMailbox(1), () => undefined);
+    link.send('WINDOW', 1, 0, new Uint8Array(4));
+    assert.deepEqual(namesIn(line), ['WINDOW']);
+    const reminded: string[][] = [];
+    for (let ms = 0; ms < 5000; ms += 4) {
+      t.mock.timers.tick(4);
+      const names = namesIn(line);
+      if (names.length > 0) reminded.push([`${ms + 4} ms`, ...names]);
+    }
+    assert.deepEqual(reminded, [
+      ['4 ms', 'PING'],
+      ...[12, 28, 60, 124, 252, 508, 1020].map((ms) => [`${ms} ms`, 'PONG']),
+    ]);
+    // From then on only when there is something new to say.
+    link.send('WINDOW', 1, 0, new Uint8Array(4));
+    t.mock.timers.tick(4);
+    assert.deepEqual(namesIn(line), ['WINDOW', 'PONG']);
+    line.emit('data', Buffer.alloc(1));
+    link.ponged();
+    t.mock.timers.tick(5000);
+    assert.deepEqual(namesIn(line), []);
+  });
+
+  it('reminds nobody who has answered in time, nor a line that has closed or is always noticed', (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const [heard, closed, other] = [new TestLine(), new TestLine(), new TestLine()];
+    const use = { payloadBytesMin: 1000, lineBytesMax: null };
+    const links = [heard, closed].map(
+      (line) => new MailboxLink(line, new TestMailbox(1), () => undefined),
+    );
+    links.push(new MailboxLink(other, new TestMailbox(1, use), () => undefined));
+    for (const link of links) link.send('WINDOW', 1, 0, new Uint8Array(4));
+    heard.emit('data', Buffer.alloc(1));
+    closed.emit('close');
+    t.mock.timers.tick(5000);
+    for (const line of [heard, closed, other]) assert.deepEqual(namesIn(line), ['WINDOW']);
+  });
 });
+
+/** What is on the line, which is empty then. */
+function namesIn(line: TestLine): string[] {
+  const names: string[] = [];
+  const bytes = line.unread;
+  for (let at = 0; at < bytes.length; at += HEADER_BYTES + bytes.readUInt32LE(at + 4)) {
+    const found = Object.entries(frameRules).find(([, { type }]) => type === bytes[at + 8]);
+    names.push(found?.[0] ?? '');
+  }
+  line.unread = Buffer.alloc(0);
+  return names;
+}
