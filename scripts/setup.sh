@@ -35,7 +35,7 @@ wanted() {
     test)  wanted start; wanted qemu; wanted release
            echo clang:clang libclang-rt-dev:clang erofs-utils:mkfs.erofs attr:getfattr umoci:umoci skopeo:skopeo python3:python3 tmux:tmux \
              docker-registry:docker-registry procps:ps cpio:cpio openssl:openssl xz-utils:xz iproute2:ip util-linux:unshare curl:curl mandoc:mandoc strace:strace libseccomp2:python3 \
-             dnsmasq-base:dnsmasq nginx-light:nginx iperf3:iperf3 git:git wget:wget python3-pip:pip3 python3-requests:python3 \
+             dnsmasq-base:dnsmasq nginx-light:nginx iperf3:iperf3 git:git wget:wget python3-pip:pip3 python3-requests:python3 python3-websockets:python3 \
              default-jre-headless:java sqlite3:sqlite3 vim-tiny:vim.tiny ;;
     release) wanted build
            other=$([ "$(uname -m)" = x86_64 ] && echo aarch64 || echo x86-64)

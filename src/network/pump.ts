@@ -6,14 +6,19 @@ export function pump(one: Duplex, other: Duplex): void {
   connect(other, one);
 }
 
-/** The same with something in between on the way from `one` to `other`. When that breaks, so do both. */
-export function pumpThrough(one: Duplex, filter: Duplex, other: Duplex): void {
-  filter.on('error', () => {
-    one.destroy();
-    other.destroy();
-  });
+/**
+ * The same with something in between on the way from `one` to `other`, and maybe on the way back. When that breaks,
+ * so do both.
+ */
+export function pumpThrough(one: Duplex, filter: Duplex, other: Duplex, back?: Duplex): void {
+  for (const between of [filter, back]) {
+    between?.on('error', () => {
+      one.destroy();
+      other.destroy();
+    });
+  }
   connect(one, other, filter);
-  connect(other, one);
+  connect(other, one, back);
 }
 
 function connect(from: Duplex, to: Duplex, filter?: Duplex): void {

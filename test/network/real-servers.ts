@@ -1,4 +1,4 @@
-/** Servers that others have written: dnsmasq, nginx and iperf3, started for one test file within its namespace. */
+/** Servers that others have written: dnsmasq, nginx, iperf3 and Python's websockets, started for one test file within its namespace. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -6,10 +6,14 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { servers } from './namespace.ts';
+import { fileURLToPath } from 'node:url';
+import { serverKeyFiles, servers } from './namespace.ts';
 
 /** Where Debian has the servers; an ordinary user's PATH leaves it out. */
 const PATH = `${process.env['PATH']}:/usr/sbin`;
+/** Debian's, which has Debian's modules. */
+const PYTHON = '/usr/bin/python3';
+const WEB_SOCKETS = fileURLToPath(new URL('programs/web-sockets.py', import.meta.url));
 const START_MS = 20_000;
 
 /** See the top of this file. Disposing of it ends the servers and removes their files. */
@@ -67,8 +71,16 @@ export class RealServers implements AsyncDisposable {
     await this.#start('iperf3', ['-s'], { port: 5201, host: servers.two });
   }
 
+  /** A WebSocket server by TLS that echoes; its source tells what it logs. */
+  async webSockets(address: { readonly port: number; readonly host: string }): Promise<void> {
+    const { key, certificate } = serverKeyFiles();
+    const { host, port } = address;
+    const args = [WEB_SOCKETS, host, String(port), certificate, key, this.#log('web-sockets')];
+    await this.#start(PYTHON, args, address);
+  }
+
   /** What a server has logged. */
-  read(name: 'dns' | 'web' | 'web-errors'): string {
+  read(name: 'dns' | 'web' | 'web-errors' | 'web-sockets'): string {
     return readFileSync(this.#log(name), 'utf8');
   }
 

@@ -11,13 +11,16 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { gzipSync } from 'node:zlib';
+import { opcodes } from '../../src/network/http/web-socket-frames.ts';
 import { PolicyUplink } from '../../src/network/policy-uplink.ts';
 import { CertificateAuthority } from '../../src/network/tls/authority.ts';
 import type { NetworkEvent } from '../../src/spec/network-event.ts';
 import { secrets as readSecrets } from '../../src/spec/parse-network.ts';
+import { frame, MessageReader } from './frames.ts';
 import { connectThrough, datagramThrough, lookup } from './guest.ts';
 import { NameServer } from './name-server.ts';
 import { inNamespace, serverKeys, servers } from './namespace.ts';
+import { RealServers } from './real-servers.ts';
 
 const VALUE = 'sk-live-"7f3a&9';
 const PLACEHOLDER = '<BOXLITE_SECRET:key>';
@@ -130,6 +133,7 @@ if (inNamespace(import.meta.filename)) {
     'other.example': [servers.one],
     'x.wild.example': [servers.one],
   });
+  const real = new RealServers();
   const running: (Server | NetServer)[] = [];
   /** What the servers were sent. */
   const seen: { headers: string[]; body: string }[] = [];
@@ -192,14 +196,27 @@ if (inNamespace(import.meta.filename)) {
       socket.write(
         'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
       );
-      socket.on('data', (bytes: Buffer) => {
-        socket.write(String(bytes) === 'leak' ? `\x81\x0f${VALUE}` : bytes);
-      });
+      // A frame with compression, which nobody has asked for.
+      socket.write(Buffer.of(0xc1, 1, 0));
       socket.on('error', () => undefined);
       socket.on('end', () => socket.end());
     });
     const strange = createHttpsServer(serverKeys('strange'), handler);
     const http = createHttpServer(handler);
+    http.on('upgrade', (_request, socket: Duplex) => {
+      socket.write(
+        'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+      );
+      const reader = new MessageReader(true);
+      socket.on('data', (bytes: Buffer) => {
+        reader.push(bytes);
+        for (const { payload } of reader.said.splice(0)) {
+          socket.write(frame(payload, { key: null }));
+        }
+      });
+      socket.on('error', () => undefined);
+      socket.on('end', () => socket.end());
+    });
     const http2 = createSecureServer({ ...serverKeys() });
     http2.on('session', (session) => session.on('error', () => undefined));
     http2.on('stream', async (stream, headers) => {
@@ -501,29 +518,133 @@ if (inNamespace(import.meta.filename)) {
       assert.ok(seen.at(-1)?.headers.includes(PLACEHOLDER));
       uplink.close();
     });
+  });
 
-    it('is in the upgrade to a WebSocket, which ends before it comes back', async () => {
-      const { uplink, reasons } = uplinkFor();
-      const tls = await tlsThrough(uplink);
-      tls.write(
-        `GET /ws HTTP/1.1\r\nHost: api.example\r\nAuthorization: ${PLACEHOLDER}\r\nUpgrade: websocket\r\n` +
-          'Connection: Upgrade\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n',
+  describe('a secret on a WebSocket', { timeout: 15_000 }, () => {
+    before(async () => {
+      await real.webSockets({ port: 8444, host: servers.one });
+    });
+    after(() => real[Symbol.asyncDispose]());
+
+    /** A client behind the change of protocols, and what it has been told. */
+    async function upgraded(socket: Duplex, host = 'api.example') {
+      socket.on('error', () => undefined);
+      socket.write(
+        `GET /ws HTTP/1.1\r\nHost: ${host}\r\n${host === 'api.example' ? `Authorization: ${PLACEHOLDER}\r\n` : ''}` +
+          'Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n' +
+          'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n' +
+          'Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n',
       );
-      const [head] = await once(tls, 'data');
-      assert.match(String(head), /^HTTP\/1.1 101 /);
-      assert.ok(seen.at(-1)?.headers.includes(VALUE));
-      assert.ok(!seen.at(-1)?.headers.includes('permessage-deflate'));
-      tls.write('hello');
-      assert.equal(String((await once(tls, 'data'))[0]), 'hello');
-      tls.on('error', () => undefined);
-      let rest = '';
-      tls.on('data', (bytes) => {
-        rest += String(bytes);
+      const reader = new MessageReader(false);
+      let head = '';
+      socket.on('data', (bytes: Buffer) => {
+        const all = Buffer.concat([Buffer.from(head, 'latin1'), bytes]);
+        if (head.includes('\r\n\r\n')) return reader.push(bytes);
+        const end = all.indexOf('\r\n\r\n');
+        head = all.subarray(0, end < 0 ? all.length : end + 4).toString('latin1');
+        if (end >= 0) reader.push(all.subarray(end + 4));
       });
-      tls.write('leak');
-      await once(tls, 'close');
-      assert.ok(!rest.includes('7f3a'), rest);
-      assert.deepEqual(reasons(), ['secret-not-allowed']);
+      const { said } = reader;
+      const ended = new Promise((resolve) => socket.once('end', resolve));
+      const answered = async (count: number) => {
+        while (said.length < count && !socket.destroyed) await sleep(5);
+        return said.slice(0, count);
+      };
+      while (!head.includes('\r\n\r\n') && !socket.destroyed) await sleep(5);
+      return { socket, head, answered, ended };
+    }
+
+    it('is in texts and in the request, and is not in what comes back', async () => {
+      const { uplink, reasons } = uplinkFor();
+      const { socket, head, answered } = await upgraded(await tlsThrough(uplink, { port: 8444 }));
+      assert.match(head, /^HTTP\/1.1 101 /);
+      assert.doesNotMatch(head, /extensions/i);
+      const texts = [
+        JSON.stringify({ key: PLACEHOLDER }),
+        `split, and ${PLACEHOLDER}, and joined`,
+        `${'x'.repeat(2_000_000)}${PLACEHOLDER}`,
+      ];
+      for (const text of texts) socket.write(frame(text));
+      socket.write(frame(`in ${PLACEHOLDER.slice(0, 9)}`, { final: false }));
+      socket.write(frame('between', { opcode: opcodes.ping }));
+      socket.write(frame(PLACEHOLDER.slice(9), { opcode: opcodes.continuation }));
+      socket.write(frame(PLACEHOLDER, { opcode: opcodes.binary }));
+      const back = (await answered(6)).map(({ payload }) => String(payload));
+      const quoted = JSON.stringify({ key: PLACEHOLDER });
+      const [, ...others] = texts;
+      assert.deepEqual(
+        back.toSorted(),
+        [quoted, ...others, `in ${PLACEHOLDER}`, 'between', PLACEHOLDER].toSorted(),
+      );
+      const [asked, ...sent] = real
+        .read('web-sockets')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      assert.deepEqual(asked, { authorization: VALUE, extensions: null });
+      assert.deepEqual(
+        sent.map(({ text }) => text),
+        [
+          JSON.stringify({ key: VALUE }),
+          `split, and ${VALUE}, and joined`,
+          `${'x'.repeat(2_000_000)}${VALUE}`,
+          `in ${VALUE}`,
+          Buffer.from(PLACEHOLDER).toString('hex'),
+        ],
+      );
+      socket.write(frame(Buffer.of(3, 0xe8), { opcode: opcodes.close }));
+      const said = await answered(7);
+      assert.equal(said[6]?.opcode, opcodes.close);
+      assert.deepEqual(reasons(), []);
+      uplink.close();
+    });
+
+    it('is refused where it has no business, in order', async () => {
+      const { uplink, refused } = uplinkFor();
+      const { socket, answered, ended } = await upgraded(await tlsThrough(uplink, { port: 8444 }));
+      const before = real.read('web-sockets');
+      socket.write(frame('<BOXLITE_SECRET:ot', { final: false }));
+      socket.write(frame('her>', { opcode: opcodes.continuation }));
+      socket.write(frame('more'));
+      const [closed] = await answered(1);
+      assert.equal(closed?.opcode, opcodes.close);
+      assert.equal(closed?.payload.readUInt16BE(), 1008);
+      assert.match(String(closed?.payload), /BoxLite refused this request: the placeholder/);
+      await ended;
+      assert.deepEqual(
+        refused.map(({ reason, name }) => [reason, name]),
+        [['secret-not-allowed', 'api.example']],
+      );
+      assert.equal(real.read('web-sockets'), before);
+      uplink.close();
+    });
+
+    it('is refused on plain ones too, which lead to none of its hosts', async () => {
+      const { uplink, refused } = uplinkFor();
+      await lookup(uplink, 'other.example');
+      const plain = await connectThrough(uplink, { address: servers.one, port: 80 });
+      const { socket, head, answered } = await upgraded(plain, 'other.example');
+      assert.match(head, /^HTTP\/1.1 101 /);
+      socket.write(frame('unimportant'));
+      assert.equal(String((await answered(1))[0]?.payload), 'unimportant');
+      socket.write(frame(`{"key":"${PLACEHOLDER}"}`));
+      const [, closed] = await answered(2);
+      assert.equal(closed?.payload.readUInt16BE(), 1008);
+      assert.deepEqual(
+        refused.map(({ reason, name }) => [reason, name]),
+        [['secret-not-allowed', 'other.example']],
+      );
+      uplink.close();
+    });
+
+    it('goes no further than what is a WebSocket by the letter', async () => {
+      const { uplink, reasons } = uplinkFor();
+      const garbled = await upgraded(await tlsThrough(uplink, { port: 8444 }));
+      garbled.socket.write(`GET / HTTP/1.1\r\nHost: api.example\r\n\r\n`);
+      assert.equal((await garbled.answered(1))[0]?.payload.readUInt16BE(), 1002);
+      const compressed = await upgraded(await tlsThrough(uplink));
+      assert.equal((await compressed.answered(1))[0]?.payload.readUInt16BE(), 1002);
+      assert.deepEqual(reasons(), ['malformed', 'response-unreadable']);
       uplink.close();
     });
   });

@@ -1,12 +1,9 @@
 /** The programs that people run in boxes, from the packages of Debian, against servers that others have written. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:https';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
-import { after, before, describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import type { BoxOptions } from '../../src/index.ts';
 import { inNamespace, serverKeys, servers } from '../network/namespace.ts';
 import { RealServers } from '../network/real-servers.ts';
@@ -26,37 +23,11 @@ const PACKAGES = [
 /** What the slowest of them takes under emulation on a busy machine. */
 const PATIENCE_MS = 180_000;
 
-/** A WebSocket server that echoes one short text, and tells who asked (RFC 6455). */
-function socketServer(onAsked: (authorization: string | undefined) => void) {
-  const server = createServer(serverKeys());
-  server.on('upgrade', ({ headers }, socket: Duplex) => {
-    onAsked(headers.authorization);
-    const key = `${headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
-    const accept = createHash('sha1').update(key).digest('base64');
-    socket.write(
-      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
-        `Sec-WebSocket-Accept: ${accept}\r\n\r\n`,
-    );
-    socket.on('error', () => undefined);
-    socket.once('data', (frame: Buffer) => {
-      const length = (frame[1] ?? 0) & 0x7f;
-      const mask = frame.subarray(2, 6);
-      const text = frame.subarray(6, 6 + length).map((byte, i) => byte ^ (mask[i % 4] ?? 0));
-      socket.write(Buffer.concat([Buffer.of(0x81, length), text]));
-      // The next one says that it wants no more.
-      socket.once('data', () => socket.end(Buffer.of(0x88, 0)));
-    });
-    socket.once('end', () => socket.end());
-  });
-  return server;
-}
-
 if (inNamespace(import.meta.filename)) {
   const real = new RealServers();
   const www = join(real.folder, 'www');
   const root = join(real.folder, 'root');
   const big = randomBytes(BIG_BYTES);
-  const asked: (string | undefined)[] = [];
   makeDebianRoot(root, PACKAGES);
   makePackageSites(www, real.folder, 'https://api.example');
   writeFileSync(join(www, 'big.bin'), big);
@@ -84,15 +55,8 @@ if (inNamespace(import.meta.filename)) {
     `server { listen ${servers.one}:443 ssl http2; ${keys} ${places} }`,
   );
   await real.iperf3();
-  const sockets = socketServer((authorization) => asked.push(authorization));
-  before(async () => {
-    sockets.listen(SOCKET_PORT, servers.one);
-    await once(sockets, 'listening');
-  });
-  after(async () => {
-    sockets.close();
-    await real[Symbol.asyncDispose]();
-  });
+  await real.webSockets({ port: SOCKET_PORT, host: servers.one });
+  after(() => real[Symbol.asyncDispose]());
 
   const options: BoxOptions = {
     rootfs: { rootfsPath: root },
@@ -225,15 +189,30 @@ if (inNamespace(import.meta.filename)) {
 
       it('speak WebSocket', { skip: slow }, async () => {
         const script = [
-          'const headers = { authorization: process.env.BOXLITE_SECRET_KEY };',
+          'const key = process.env.BOXLITE_SECRET_KEY;',
+          'const headers = { authorization: key };',
           `const socket = new WebSocket("wss://api.example:${SOCKET_PORT}/", { headers });`,
-          'socket.onopen = () => socket.send("over and over");',
-          'socket.onmessage = ({ data }) => { console.log(data); socket.close(); };',
+          'const texts = [JSON.stringify({ key }), "split in the " + key + " middle", "x".repeat(100000) + key];',
+          'socket.onopen = () => texts.forEach((text) => socket.send(text));',
+          'socket.onmessage = ({ data }) => {',
+          '  if (data !== texts.shift()) process.exit(2);',
+          '  if (texts.length === 0) socket.close();',
+          '};',
+          'socket.onclose = ({ code, wasClean }) => console.log(code, wasClean);',
           'socket.onerror = ({ message }) => { console.log(message); process.exit(1); };',
         ];
-        const said = await shell(`timeout 100 node -e '${script.join('\n')}'`);
-        assert.equal(said, 'over and over');
-        assert.equal(asked.at(-1), VALUE);
+        assert.equal(await shell(`timeout 100 node -e '${script.join('\n')}'`), '1005 true');
+        const lines = real.read('web-sockets').trim().split('\n');
+        const [asked, ...texts] = lines.slice(-4).map((line) => JSON.parse(line));
+        assert.deepEqual(asked, { authorization: VALUE, extensions: null });
+        assert.deepEqual(
+          texts.map(({ text }) => text),
+          [
+            JSON.stringify({ key: VALUE }),
+            `split in the ${VALUE} middle`,
+            `${'x'.repeat(100_000)}${VALUE}`,
+          ],
+        );
       });
 
       it('install packages, and clone', async () => {

@@ -1,8 +1,8 @@
 /** Bodies with something replaced in them, and the codings they may come in. */
-import { type Readable, Transform } from 'node:stream';
+import { type Readable, Transform, type TransformCallback } from 'node:stream';
 // By name it would fail to link on an old Node, before that can be told what it needs.
 import * as zlib from 'node:zlib';
-import { type Replacement, Replacer } from '../secrets/replace.ts';
+import type { Screen } from '../secrets/screen.ts';
 
 /** A body whose length is known and not more than this is gathered, and sent with its new length. */
 const GATHER_BYTES_MAX = 1024 * 1024;
@@ -25,55 +25,20 @@ export class GatherBudget {
   }
 }
 
-/** What must not be in a body. */
-export interface Forbidden {
-  readonly needle: Uint8Array;
-  readonly name: string;
-}
-
-/** A body that had in it what must not be there. */
-export class ForbiddenContent extends Error {
-  /** Whose placeholder it is. */
-  readonly secret: string;
-
-  constructor(secret: string) {
-    super(`the placeholder of "${secret}" is in the body`);
-    this.secret = secret;
-  }
-}
-
-/** A stream that replaces, and breaks with {@link ForbiddenContent}. */
-export function replacing(
-  replacements: readonly Replacement[],
-  forbidden: readonly Forbidden[] = [],
-): Transform {
-  const replacer = new Replacer(replacements);
-  // What is forbidden is "replaced" by itself, which tells when it was there.
-  const watchers = forbidden.map(({ needle, name }) => ({
-    name,
-    watch: new Replacer([{ needle, by: needle }]),
-  }));
-  const look = (chunk: Uint8Array | null) => {
-    for (const { name, watch } of watchers) {
-      if (chunk === null) watch.end();
-      else watch.push(chunk);
-      if (watch.count > 0) return new ForbiddenContent(name);
+/** A stream that passes through a screen, and breaks with what that throws. */
+export function screened(screen: Screen): Transform {
+  const pass = (next: () => Buffer, done: TransformCallback) => {
+    let out: Buffer;
+    try {
+      out = next();
+    } catch (error) {
+      return done(error as Error);
     }
-    return null;
+    done(null, out.length === 0 ? undefined : out);
   };
   return new Transform({
-    transform(chunk: Uint8Array, _encoding, done) {
-      const error = look(chunk);
-      if (error !== null) return done(error);
-      const out = replacer.push(chunk);
-      done(null, out.length === 0 ? undefined : out);
-    },
-    flush(done) {
-      const error = look(null);
-      if (error !== null) return done(error);
-      const out = replacer.end();
-      done(null, out.length === 0 ? undefined : out);
-    },
+    transform: (chunk: Uint8Array, _encoding, done) => pass(() => screen.push(chunk), done),
+    flush: (done) => pass(() => screen.end(), done),
   });
 }
 

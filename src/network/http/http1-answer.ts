@@ -1,7 +1,7 @@
 /** What becomes of a server's answer in HTTP/1 on its way to the box. */
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Substitution } from '../secrets/substitution.ts';
-import { decoderFor, type GatherBudget, gathered, replacing } from './body.ts';
+import { decoderFor, type GatherBudget, gathered, screened } from './body.ts';
 import { CHANGED_WITH_BODY, endToEnd, without } from './fields.ts';
 import { lengthOf, through } from './http1-body.ts';
 import { type HttpLeg, unreadable } from './leg.ts';
@@ -46,7 +46,7 @@ async function pass(answering: Answering): Promise<void> {
     return answerBadGateway(response, message);
   }
   const rest = without(clean(fields), (name) => CHANGED_WITH_BODY.has(name));
-  const filter = replacing(substitution.response());
+  const filter = screened(substitution.responseScreen());
   using room = decoder === null ? gathering.take(lengthOf(answer)) : null;
   if (room === null) {
     head(rest);

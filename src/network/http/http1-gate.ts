@@ -15,13 +15,14 @@ import type { Socket } from 'node:net';
 import type { Duplex, Transform } from 'node:stream';
 import { messageOf, systemCode } from '../../base/errors.ts';
 import { requestHost } from '../http-host.ts';
+import { ForbiddenContent } from '../secrets/screen.ts';
 import type { Substitution } from '../secrets/substitution.ts';
-import { ForbiddenContent, GatherBudget, gathered, replacing } from './body.ts';
+import { GatherBudget, gathered, screened } from './body.ts';
 import { endToEnd, forSearchedAnswer, valuesOf, without } from './fields.ts';
 import { answerBadGateway, answerText, passAnswer } from './http1-answer.ts';
 import { lengthOf, through } from './http1-body.ts';
 import { foreignSecret, type HttpLeg, refusalText } from './leg.ts';
-import { joinWebSocket } from './web-socket.ts';
+import { EXTENSIONS, joinWebSocket } from './web-socket.ts';
 
 /** Names and values of one message. Node's own limit for all of them is 16 KiB. */
 const FIELDS_BYTES_MAX = 64 * 1024;
@@ -189,8 +190,8 @@ export class Http1Gate {
       return void socket.end(BARE_FORBIDDEN);
     }
     const { fields, substitution } = passed;
-    const left = ['content-length', ...(substitution?.any ? ['sec-websocket-extensions'] : [])];
-    // Compressed frames could not be searched for a secret that comes back; a body has no place here.
+    const left = ['content-length', ...(substitution === null ? [] : [EXTENSIONS])];
+    // Compressed messages could not be searched; a body has no place here.
     const kept = without(fields, (name) => left.includes(name));
     try {
       const upgrading = [...kept, 'Connection', 'Upgrade', 'Upgrade', 'websocket'];
@@ -204,7 +205,15 @@ export class Http1Gate {
         response.on('finish', () => socket.end());
         passAnswer({ leg: line.leg, answer, response, substitution, gathering: this.#gathering });
       });
-      joinWebSocket({ outgoing, socket, head, leg: line.leg, substitution });
+      joinWebSocket({
+        outgoing,
+        socket,
+        head,
+        leg: line.leg,
+        substitution,
+        gathering: this.#gathering,
+        refuseSecret: (secret) => this.#refuseSecret(line.leg, request, secret),
+      });
     } catch {
       // A value that no header field can have.
       socket.destroy();
@@ -251,10 +260,8 @@ function bodyFilter(
   substitution: Substitution | null,
 ): Transform | null {
   if (substitution === null || headers['content-encoding'] !== undefined) return null;
-  const type = headers['content-type'];
-  const [replaced, forbidden] = [substitution.requestBody(type), substitution.foreignIn(type)];
-  if (replaced === null && forbidden.length === 0) return null;
-  return replacing(replaced ?? [], forbidden);
+  const screen = substitution.requestScreen(headers['content-type']);
+  return screen === null ? null : screened(screen);
 }
 
 function begin(line: Line, response: ServerResponse): void {

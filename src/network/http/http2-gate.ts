@@ -13,8 +13,9 @@ import { type Duplex, pipeline, type Transform } from 'node:stream';
 import { messageOf } from '../../base/errors.ts';
 import { hostOfAuthority } from '../http-host.ts';
 import type { Denial } from '../policy.ts';
+import { ForbiddenContent } from '../secrets/screen.ts';
 import type { Substitution } from '../secrets/substitution.ts';
-import { decoderFor, ForbiddenContent, replacing } from './body.ts';
+import { decoderFor, screened } from './body.ts';
 import { CHANGED_WITH_BODY, forSearchedAnswer, trailersOf, valuesOf, without } from './fields.ts';
 import { foreignSecret, type HttpLeg, refusalText, unreadable } from './leg.ts';
 
@@ -142,12 +143,10 @@ function admit(leg: HttpLeg, raw: readonly string[]): Admitted | (Denial & Pick<
   if (given.foreign !== null) return { host, ...foreignSecret(given.foreign, host) };
   const type = field('content-type');
   const coded = substitution === null || field('content-encoding') !== undefined;
-  const body = coded ? null : substitution.requestBody(type);
-  const forbidden = coded ? [] : substitution.foreignIn(type);
-  const changed = body !== null || forbidden.length > 0;
-  const steps = changed ? [replacing(body ?? [], forbidden)] : [];
+  const screen = coded ? null : substitution.requestScreen(type);
+  const steps = screen === null ? [] : [screened(screen)];
   // The stream's end says how long a body is.
-  const kept = without(given.fields, (name) => changed && name === 'content-length');
+  const kept = without(given.fields, (name) => screen !== null && name === 'content-length');
   const fields = substitution?.any === true ? forSearchedAnswer(kept) : kept;
   return { host, substitution, fields, steps };
 }
@@ -167,7 +166,7 @@ function answer(
 ): void {
   const clean = (fields: readonly string[]) => substitution?.responseFields(fields) ?? [...fields];
   const endStream = outgoing.endAfterHeaders === true;
-  const searched = substitution?.any === true && !endStream ? substitution.response() : null;
+  const searched = substitution?.any === true && !endStream ? substitution.responseScreen() : null;
   const decoder = searched === null ? null : decoderFor(coding);
   if (decoder === undefined) {
     const message = unreadable(coding);
@@ -179,7 +178,7 @@ function answer(
   stream.respond(record(kept), { endStream, waitForTrailers: !endStream });
   if (endStream) return;
   passTrailers(outgoing, stream, clean);
-  const steps = searched === null ? [] : [replacing(searched)];
+  const steps = searched === null ? [] : [screened(searched)];
   join([outgoing, ...(decoder === null ? [] : [decoder]), ...steps, stream], (error) => {
     if (error !== null && !stream.closed) stream.close(NGHTTP2_CANCEL);
   });

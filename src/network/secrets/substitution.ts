@@ -8,6 +8,7 @@ import type { NetworkRule } from '../../spec/network-rule.ts';
 import { isWithin } from '../address-class.ts';
 import { ruleNames } from '../policy.ts';
 import { type Replacement, replaceAll } from './replace.ts';
+import { type Forbidden, Screen } from './screen.ts';
 import {
   cautiousJson,
   form,
@@ -80,12 +81,25 @@ export class Substitution {
   }
 
   /** What must not be in a request's body: placeholders of other hosts' secrets, with whose they are. */
-  foreignIn(contentType: string | undefined): readonly { needle: Uint8Array; name: string }[] {
+  foreignIn(contentType: string | undefined): readonly Forbidden[] {
     if (contentType !== undefined && !TEXTUAL.test(contentType)) return [];
     return this.#foreign.map(({ placeholder, name }) => ({
       needle: Buffer.from(placeholder),
       name,
     }));
+  }
+
+  /** What a request's body of this type passes through; null if it is left as it is. */
+  requestScreen(contentType: string | undefined): Screen | null {
+    const [replaced, forbidden] = [this.requestBody(contentType), this.foreignIn(contentType)];
+    return replaced === null && forbidden.length === 0
+      ? null
+      : new Screen(replaced ?? [], forbidden);
+  }
+
+  /** What everything that comes back passes through. */
+  responseScreen(): Screen {
+    return new Screen(this.response());
   }
 
   /** What is replaced in everything that comes back. */
