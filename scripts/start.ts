@@ -26,7 +26,9 @@ if (kernel?.origin === 'distribution') {
   console.log(
     'Our own kernels boot several times faster. To build them once, about 6 minutes each:',
   );
-  console.log('  npx boxlite kernel build');
+  console.log('  npm run -s boxlite -- kernel build');
 }
-console.log('Next: npx boxlite run builtin:base -- sh -c "echo hi", or npx boxlite doctor');
+console.log('Next:');
+console.log('  npm run -s boxlite -- run builtin:base -- sh -c "echo hi"');
+console.log('  npm run -s boxlite -- doctor');
 process.exitCode = result.exitCode;
