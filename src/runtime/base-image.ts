@@ -16,9 +16,11 @@ import { findProgram } from '../engine/vmm.ts';
 import type { RunCommand } from '../spec/parts.ts';
 
 /** Part of the cached name: raise it when the files below change. */
-const RECIPE = 2;
+const RECIPE = 3;
 
+/** Those above others come first. */
 const DIRECTORIES = [
+  '.',
   'bin',
   'dev',
   'etc',
@@ -27,7 +29,10 @@ const DIRECTORIES = [
   'root',
   'run',
   'sys',
+  'tmp',
+  'usr',
   'usr/bin',
+  'var',
   'var/log',
 ];
 
@@ -101,11 +106,16 @@ function noBusybox(): BoxliteError {
   );
 }
 
+/** The umask is of whoever makes it first, and the image of everybody after that. */
 async function makeTree(tree: string, busybox: string, run: RunCommand): Promise<void> {
-  for (const directory of DIRECTORIES) await mkdir(join(tree, directory), { recursive: true });
-  await mkdir(join(tree, 'tmp'));
-  await chmod(join(tree, 'tmp'), 0o1777);
-  for (const [name, content] of Object.entries(FILES)) await writeFile(join(tree, name), content);
+  for (const directory of DIRECTORIES) {
+    await mkdir(join(tree, directory));
+    await chmod(join(tree, directory), directory === 'tmp' ? 0o1777 : 0o755);
+  }
+  for (const [name, content] of Object.entries(FILES)) {
+    await writeFile(join(tree, name), content);
+    await chmod(join(tree, name), 0o644);
+  }
   await copyFile(busybox, join(tree, 'bin/busybox'));
   const { stdout } = await run(busybox, ['--list']);
   const names = stdout.split('\n').filter((name) => /^[\w[.-]+$/.test(name) && name !== 'busybox');
