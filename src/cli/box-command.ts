@@ -4,11 +4,12 @@ import { BoxCommand, type ExecResult, type Execution, type LiteBox } from '../in
 import { environmentPairs, UsageError, wholeNumber } from './arguments.ts';
 import { ScreenModes } from './screen-modes.ts';
 import {
-  BROKEN_PIPE,
   connectStreams,
+  endUnwritten,
   forwardSignals,
   hangUpOnSignals,
   type StreamOptions,
+  unwritten,
 } from './streams.ts';
 import { ownTerminalName, ownTerminalSize, TerminalSession } from './terminal.ts';
 
@@ -58,10 +59,10 @@ export async function runInBox(
 ): Promise<number> {
   const execution = await box.run(command);
   const stopWatching = tty && interactive ? hangUpOnSignals(execution) : forwardSignals(execution);
-  let unread = false;
+  let lost: Error | null = null;
   // What SIGPIPE does to a program on this side of the wire.
-  process.stdout.once('error', () => {
-    unread = true;
+  process.stdout.off('error', endUnwritten).once('error', (cause) => {
+    lost = cause;
     void execution.kill();
   });
   try {
@@ -69,7 +70,7 @@ export async function runInBox(
       ? await atTerminal(execution, interactive)
       : await connected(execution, { interactive });
     if (result.outOfMemory) process.stderr.write(OUT_OF_MEMORY);
-    return unread ? BROKEN_PIPE : exitStatus(result);
+    return lost === null ? exitStatus(result) : statusOfUnwritten(lost);
   } finally {
     stopWatching();
     // Nobody wants the rest of it, and it may never end.
@@ -99,6 +100,12 @@ async function connected(execution: Execution, options: StreamOptions): Promise<
   const streams = connectStreams(execution, options);
   const [result] = await Promise.all([execution.wait(), streams]);
   return result;
+}
+
+function statusOfUnwritten(cause: Error): number {
+  const { status, message } = unwritten(cause);
+  process.stderr.write(message);
+  return status;
 }
 
 function exitStatus(result: ExecResult): number {

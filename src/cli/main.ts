@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { BoxliteError } from '../base/errors.ts';
 import { UsageError } from './arguments.ts';
 import { commands, usage } from './command-table.ts';
+import { endUnwritten } from './streams.ts';
 
 /** Exit statuses of our own, as Docker has them. */
 const USAGE = 2;
@@ -63,4 +64,7 @@ function runStatus(error: BoxliteError): number {
   return code === 'not_executable' ? NOT_EXECUTABLE : FAILED;
 }
 
+process.stdout.on('error', endUnwritten);
+// There is nobody else to tell.
+process.stderr.on('error', () => undefined);
 process.exitCode = await main(process.argv.slice(2));

@@ -1,10 +1,13 @@
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
+import { systemCode } from '../base/errors.ts';
 import type { Execution } from '../index.ts';
 import type { ScreenModes } from './screen-modes.ts';
 
 /** Exit status when nobody reads our output any more: 128 and the number of SIGPIPE. */
-export const BROKEN_PIPE = 141;
+const BROKEN_PIPE = 141;
+/** When it cannot be written for another reason, such as a full disk: a failure of our own. */
+const UNWRITTEN = 125;
 
 /** How long a command whose terminal has gone may take to end by itself. */
 const HANG_UP_MS = 2_000;
@@ -50,9 +53,17 @@ export async function writeTo(to: Writable, piece: string | Uint8Array): Promise
   await Promise.race([once(to, 'drain'), once(to, 'close')]).catch(() => undefined);
 }
 
-/** For a command that only shows something: it ends, as by SIGPIPE, when nobody reads it any more. */
-export function endWhenUnread(): void {
-  process.stdout.once('error', () => process.exit(BROKEN_PIPE));
+/** What a command that only shows something does when its output cannot be written: it ends. */
+export function endUnwritten(cause: Error): void {
+  const { status, message } = unwritten(cause);
+  process.stderr.write(message);
+  process.exit(status);
+}
+
+/** What an output that cannot be written ends a command with: one without a reader as by SIGPIPE. */
+export function unwritten(cause: Error): { readonly status: number; readonly message: string } {
+  if (systemCode(cause) === 'EPIPE') return { status: BROKEN_PIPE, message: '' };
+  return { status: UNWRITTEN, message: `boxlite: Cannot write the output: ${cause.message}\n` };
 }
 
 async function copyInput(from: Readable, execution: Execution): Promise<void> {

@@ -17,6 +17,8 @@ mkdirSync(home);
 export interface ProgramOptions {
   /** Written to its standard input, which is then closed. Null leaves it open. Default: empty. */
   readonly input?: string | null;
+  /** The descriptor that is its standard output. Default: a pipe of its own. */
+  readonly stdout?: number;
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
@@ -32,7 +34,7 @@ export interface Ended {
 export function start(args: readonly string[], options: ProgramOptions = {}): ChildProcess {
   const child = spawn(process.execPath, [MAIN, ...args], {
     env: { ...process.env, BOXLITE_HOME: home, ...options.env },
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: ['pipe', options.stdout ?? 'pipe', 'pipe'],
   });
   // A program may end without reading its input.
   child.stdin?.on('error', () => undefined);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
+import { closeSync, copyFileSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
@@ -179,6 +179,21 @@ describe('boxlite run', () => {
     // As the shell tells of a program that SIGPIPE has ended.
     assert.equal((await exited(child)).status, 141);
     assert.equal(await stderr, '');
+  });
+
+  it('says why its output cannot be written, as all commands do, and ends', async () => {
+    const full = openSync('/dev/full', 'w');
+    try {
+      for (const args of [[...RUN, 'yes'], ['ls'], ['images', '--help'], ['--help']]) {
+        const child = start(args, { stdout: full });
+        assert.ok(child.stderr !== null);
+        const [{ status }, stderr] = await Promise.all([exited(child), text(child.stderr)]);
+        assert.match(stderr, /^boxlite: Cannot write the output: ENOSPC: [^\n]*\n$/);
+        assert.equal(status, 125);
+      }
+    } finally {
+      closeSync(full);
+    }
   });
 
   it('leaves no box behind', async () => {

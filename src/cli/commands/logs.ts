@@ -1,6 +1,6 @@
 import { BoxliteRuntime } from '../../index.ts';
 import { parseCommandLine } from '../arguments.ts';
-import { endWhenUnread, writeTo } from '../streams.ts';
+import { writeTo } from '../streams.ts';
 import { oneBox, requireBox } from '../targets.ts';
 
 export const logsUsage = `boxlite logs [-f] [-t] [--network] BOX
@@ -24,7 +24,6 @@ const options = {
 export async function logs(args: readonly string[]): Promise<number> {
   const { values, rest } = parseCommandLine(args, options);
   const name = oneBox(rest, 'logs');
-  endWhenUnread();
   await using runtime = new BoxliteRuntime();
   const box = await requireBox(runtime, name);
   const follow = values.follow === true;

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BoxliteError, BoxliteRuntime, type BoxMetrics, type LiteBox } from '../../index.ts';
 import { parseCommandLine } from '../arguments.ts';
-import { endWhenUnread } from '../streams.ts';
 import { listFormat, size, table } from '../table.ts';
 import { requireBox } from '../targets.ts';
 
@@ -30,7 +29,6 @@ export async function stats(args: readonly string[]): Promise<number> {
   const { values, rest } = parseCommandLine(args, options);
   const format = listFormat(values.format);
   const once = values['no-stream'] === true;
-  endWhenUnread();
   await using runtime = new BoxliteRuntime();
   const boxes = new Map<string, LiteBox>();
   for (const name of rest) boxes.set(name, await requireBox(runtime, name));
