@@ -22,9 +22,8 @@ export function makeDebianRoot(folder: string, packages: readonly string[]): voi
   mkdirSync(folder, { recursive: true });
   const names = packageFiles(packages).filter((path) => !LEFT_OUT.test(path));
   const list = [...names, ...MADE.filter((path) => existsSync(path))].map((path) => `.${path}`);
-  // An ordinary user cannot read what is secret, and cannot give files away, either.
-  const archive =
-    'tar -C / --no-recursion --ignore-failed-read --null --verbatim-files-from -T - -cf -';
+  // An ordinary user cannot give files away.
+  const archive = 'tar -C / --no-recursion --null --verbatim-files-from -T - -cf -';
   execFileSync('sh', ['-c', `${archive} | tar -C "$1" --no-same-owner -xpf -`, 'sh', folder], {
     input: list.join('\0'),
     stdio: ['pipe', 'ignore', 'pipe'],
