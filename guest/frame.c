@@ -130,6 +130,25 @@ static const char *finish_control(struct frame_decoder *decoder, const struct fr
     return wrong;
 }
 
+/* A question of the wire or its answer: it belongs to no message, so it may come between the parts of one. */
+static int comes_between(const struct frame_header *header)
+{
+    return header->type == FRAME_PING || header->type == FRAME_PONG;
+}
+
+/* Whether the payload is eight bytes which are not part of a message. */
+static int is_apart(const struct frame_header *header)
+{
+    return comes_between(header) || (header->flags & FLAG_MAILBOX) != 0;
+}
+
+static const char *finish_between(struct frame_decoder *decoder, uint8_t payload[8 + 1], const struct frame_sink *sink)
+{
+    decoder->state = DECODE_HEADER;
+    payload[8] = 0;
+    return sink->frame(sink->context, &decoder->header, payload, 8);
+}
+
 /* The eight bytes of a mailbox frame are there: fetch what they stand for. */
 static const char *open_mailbox(struct frame_decoder *decoder, const uint8_t place[8], const struct frame_sink *sink)
 {
@@ -153,7 +172,8 @@ static const char *start_frame(struct frame_decoder *decoder, const struct frame
     const struct frame_header *header = &decoder->header;
     decoder->head_length = 0;
     decoder->arrived = 0;
-    if (decoder->joining && (header->stream != decoder->joining_stream || header->type != decoder->joining_type))
+    int continues = header->stream == decoder->joining_stream && header->type == decoder->joining_type;
+    if (decoder->joining && !continues && !comes_between(header))
         return "another frame in the middle of a longer message";
     if (header->type == FRAME_DATA && !(header->flags & FLAG_MAILBOX)) {
         decoder->state = header->length > 0 ? DECODE_DATA : DECODE_HEADER;
@@ -167,13 +187,14 @@ static const char *take_payload(struct frame_decoder *decoder, const uint8_t *by
                                 const struct frame_sink *sink)
 {
     decoder->arrived += (uint32_t)length;
-    if (decoder->header.flags & FLAG_MAILBOX) {
+    if (is_apart(&decoder->header)) {
         memcpy(decoder->head + decoder->head_length, bytes, length);
         decoder->head_length += length;
         if (decoder->arrived < decoder->header.length)
             return NULL;
         decoder->head_length = 0;
-        return open_mailbox(decoder, decoder->head, sink);
+        return comes_between(&decoder->header) ? finish_between(decoder, decoder->head, sink)
+                                               : open_mailbox(decoder, decoder->head, sink);
     }
     const char *wrong = append(decoder, bytes, length);
     if (wrong != NULL || decoder->arrived < decoder->header.length)

@@ -30,7 +30,7 @@ enum decoder_state { DECODE_SYNC, DECODE_HEADER, DECODE_PAYLOAD, DECODE_DATA };
 
 struct frame_decoder {
     enum decoder_state state;
-    /* The header, and while synchronising the magic behind it. */
+    /* The header, and while synchronising the magic behind it; then a payload that is no part of a message. */
     uint8_t head[HEADER_BYTES + HELLO_MAGIC_BYTES];
     size_t head_length;
     size_t skipped;

@@ -72,6 +72,16 @@ vector('open-second-part', '-', {
   flags: MORE,
   payload: text('"é\\u00e9'),
 });
+vector('ping-between-parts', '-', {
+  stream: 0,
+  type: type('PING'),
+  payload: Buffer.from('1112131415161718', 'hex'),
+});
+vector('pong-between-parts', '-', {
+  stream: 0,
+  type: type('PONG'),
+  payload: Buffer.from('2122232425262728', 'hex'),
+});
 vector('open-last-part', '-', { stream: 3, type: type('OPEN'), payload: text('"}') });
 vector('open-even', '-', { stream: 2, type: type('OPEN'), payload: json({ service: 'net' }) });
 vector('open-mailbox', '-', {

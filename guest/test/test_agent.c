@@ -291,6 +291,12 @@ static void add_to_conversation(struct conversation *talk, const struct vector *
             record_data(&talk->expected, vector->header.stream, payload, length);
         return;
     }
+    if (vector->header.type == FRAME_PING || vector->header.type == FRAME_PONG) {
+        uint8_t between[9] = {0};
+        memcpy(between, payload, length);
+        record_frame(&talk->expected, &vector->header, between, length);
+        return;
+    }
     memcpy(talk->joined + talk->joined_length, payload, length);
     talk->joined_length += length;
     if (vector->header.flags & FLAG_MORE)
@@ -435,6 +441,17 @@ static struct bytes two_frames(uint8_t type, uint32_t stream, size_t length)
     return bytes;
 }
 
+static struct bytes interrupted(size_t size)
+{
+    struct bytes bytes = greeting();
+    for (; size > FRAME_BYTES_MAX; size -= FRAME_BYTES_MAX) {
+        add_frame(&bytes, FRAME_OPEN, 1, FLAG_MORE, FRAME_BYTES_MAX);
+        add_frame(&bytes, FRAME_PING, 0, 0, 8);
+    }
+    add_frame(&bytes, FRAME_OPEN, 1, 0, size);
+    return bytes;
+}
+
 static void test_decoder_limits(void)
 {
     static const char middle[] = "another frame in the middle of a longer message";
@@ -445,7 +462,10 @@ static void test_decoder_limits(void)
     test(refuses(two_frames(FRAME_CONTROL, 1, 5), middle), "nor a message of another type");
     test(refuses(two_frames(FRAME_DATA, 1, 5), middle), "nor DATA");
     test(refuses(two_frames(FRAME_DATA, 1, 0), middle), "not even DATA of no bytes");
-    test(refuses(two_frames(FRAME_PING, 0, 8), middle), "nor PING");
+    test(refuses(two_frames(FRAME_WINDOW, 0, 4), middle), "nor credit");
+    test(refuses(two_frames(FRAME_PING, 0, 8), NULL), "but PING does");
+    test(refuses(two_frames(FRAME_PONG, 0, 8), NULL), "and PONG");
+    test(refuses(interrupted(CONTROL_BYTES_MAX), NULL), "which count for nothing in a message of 4 MiB");
     test(refuses(behind_noise(SYNC_BYTES_MAX), NULL), "a HELLO behind 64 KiB of noise is found");
     test(refuses(behind_noise(SYNC_BYTES_MAX + 1), "no HELLO"), "one behind more noise is not looked for");
 }

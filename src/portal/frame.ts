@@ -71,6 +71,56 @@ export function encodeFrame(
 /** A buffer for control messages that has grown beyond this is not kept for the next one. */
 const KEPT_BYTES_MAX = 64 * 1024;
 
+/** Collects one message after another, each of `bytesMax` at most. */
+class MessageBuffer {
+  readonly #bytesMax: number;
+  #bytes = new Uint8Array(0);
+  #length = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  get heldBytes(): number {
+    return this.#bytes.length;
+  }
+
+  /** For `length` bytes more. @throws BoxliteError `Portal` if the message would be too long. */
+  makeRoom(length: number): void {
+    const wanted = this.#length + length;
+    if (wanted > this.#bytesMax) {
+      throw violation(`a control message of more than ${this.#bytesMax} bytes`);
+    }
+    if (wanted <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.min(this.#bytesMax, Math.max(wanted, 2 * this.#length)));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+  }
+
+  append(piece: Uint8Array): void {
+    this.#bytes.set(piece, this.#length);
+    this.#length += piece.length;
+  }
+
+  /** The message, which is over. */
+  take(): Uint8Array {
+    const message = this.#bytes.slice(0, this.#length);
+    this.#length = 0;
+    if (this.#bytes.length > KEPT_BYTES_MAX) this.#bytes = new Uint8Array(0);
+    return message;
+  }
+}
+
+/** Whether `header` is of the message that `joining` is a part of. */
+function continues(joining: FrameHeader, header: FrameHeader): boolean {
+  return joining.stream === header.stream && joining.name === header.name;
+}
+
+/** Whether it is a question of the wire or its answer: they belong to no message, so they may come in the middle of one. */
+function comesBetween({ name }: FrameHeader): boolean {
+  return name === 'PING' || name === 'PONG';
+}
+
 /**
  * Turns bytes into frames, however they were cut. Starts out of step: everything up to the first
  * HELLO is skipped, so that a boot loader's noise, or the middle of somebody else's conversation,
@@ -78,7 +128,6 @@ const KEPT_BYTES_MAX = 64 * 1024;
  * @throws BoxliteError `Portal` from {@link push} on a breach; the decoder is of no use afterwards.
  */
 export class FrameDecoder {
-  readonly #controlBytesMax: number;
   #synchronised = false;
   #skipped = 0;
   /** The end of the noise so far: it may be the beginning of a HELLO. */
@@ -90,19 +139,20 @@ export class FrameDecoder {
   /** Payload bytes of the current frame still to come. */
   #left = 0;
   /** The control message being collected, its earlier MORE frames first. */
-  #message = new Uint8Array(0);
-  #messageBytes = 0;
+  readonly #message: MessageBuffer;
+  /** A PING or PONG, which may come in the middle of it. */
+  readonly #between = new MessageBuffer(8);
   /** The MORE frame that the next frame has to continue. */
   #joining: FrameHeader | null = null;
 
   /** `controlBytesMax` bounds a control message, joined from its frames. */
   constructor(controlBytesMax: number) {
-    this.#controlBytesMax = controlBytesMax;
+    this.#message = new MessageBuffer(controlBytesMax);
   }
 
   /** Bytes of memory held between two calls of {@link push}. */
   get heldBytes(): number {
-    return this.#tail.length + this.#head.length + this.#message.length;
+    return this.#tail.length + this.#head.length + this.#message.heldBytes;
   }
 
   push(chunk: Uint8Array, sink: FrameSink): void {
@@ -129,13 +179,13 @@ export class FrameDecoder {
 
   #startFrame(header: FrameHeader, sink: FrameSink): void {
     const joining = this.#joining;
-    if (joining !== null && (joining.stream !== header.stream || joining.name !== header.name)) {
+    if (joining !== null && !continues(joining, header) && !comesBetween(header)) {
       throw violation(`${header.name} in the middle of a longer ${joining.name}`);
     }
     if ((header.flags & frameFlags.MAILBOX) !== 0) {
       throw violation('the mailbox goes from the host to the guest only');
     }
-    if (header.name !== 'DATA') this.#makeRoom(header.length);
+    if (header.name !== 'DATA') this.#bufferOf(header).makeRoom(header.length);
     this.#header = header;
     this.#left = header.length;
     if (this.#left === 0) this.#finishFrame(header, sink);
@@ -144,10 +194,7 @@ export class FrameDecoder {
   #takePayload(header: FrameHeader, bytes: Uint8Array, sink: FrameSink): Uint8Array {
     const piece = bytes.subarray(0, this.#left);
     this.#left -= piece.length;
-    if (header.name !== 'DATA') {
-      this.#message.set(piece, this.#messageBytes);
-      this.#messageBytes += piece.length;
-    }
+    if (header.name !== 'DATA') this.#bufferOf(header).append(piece);
     if (this.#left === 0) this.#finishFrame(header, sink);
     if (header.name === 'DATA') sink.data(header.stream, piece);
     return bytes.subarray(piece.length);
@@ -156,25 +203,13 @@ export class FrameDecoder {
   #finishFrame(header: FrameHeader, sink: FrameSink): void {
     this.#header = null;
     if (header.name === 'DATA') return;
-    this.#joining = (header.flags & frameFlags.MORE) !== 0 ? header : null;
-    if (this.#joining !== null) return;
-    const message = this.#message.slice(0, this.#messageBytes);
-    this.#messageBytes = 0;
-    if (this.#message.length > KEPT_BYTES_MAX) this.#message = new Uint8Array(0);
-    sink.frame(header, message);
+    const more = (header.flags & frameFlags.MORE) !== 0;
+    if (!comesBetween(header)) this.#joining = more ? header : null;
+    if (!more) sink.frame(header, this.#bufferOf(header).take());
   }
 
-  /** Makes room for `length` more bytes of the current control message. */
-  #makeRoom(length: number): void {
-    const wanted = this.#messageBytes + length;
-    if (wanted > this.#controlBytesMax) {
-      throw violation(`a control message of more than ${this.#controlBytesMax} bytes`);
-    }
-    if (wanted <= this.#message.length) return;
-    const size = Math.min(this.#controlBytesMax, Math.max(wanted, 2 * this.#message.length));
-    const grown = new Uint8Array(size);
-    grown.set(this.#message.subarray(0, this.#messageBytes));
-    this.#message = grown;
+  #bufferOf(header: FrameHeader): MessageBuffer {
+    return comesBetween(header) ? this.#between : this.#message;
   }
 
   /** Looks for a HELLO; returns the bytes from its header on, or none if it has not come yet. */

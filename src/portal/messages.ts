@@ -41,7 +41,10 @@ export const WINDOW_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Flag bits of a frame. */
 export const frameFlags = {
-  /** The control message continues in the next frame of the same stream and type. */
+  /**
+   * The control message continues in the next frame of the same stream and type. Only PING and PONG may come in
+   * between: a sender may have to know whether the first parts have arrived before there is room for the others.
+   */
   MORE: 1,
   /** The payload is `offset u32 | length u32`: the real one lies there on the mailbox disk. Host to guest. */
   MAILBOX: 2,

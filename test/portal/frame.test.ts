@@ -99,17 +99,20 @@ const anyMessage: fc.Arbitrary<Uint8Array> = fc
     name: fc.constantFrom(...(Object.keys(frameRules) as FrameTypeName[])),
     stream: fc.integer({ min: 1, max: 0xffffffff }),
     onZero: fc.boolean(),
+    interrupted: fc.boolean(),
     parts: fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 }), { minLength: 1, maxLength: 3 }),
   })
-  .map(({ name, stream, onZero, parts }) => {
+  .map(({ name, stream, onZero, interrupted, parts }) => {
     const rule = frameRules[name];
     const id = rule.on === 'zero' || (rule.on === 'any' && onZero) ? 0 : stream;
     const size = { u32: 4, u64: 8, none: 0 }[rule.payload as string];
     if (size !== undefined) return encodeFrame(name, id, new Uint8Array(size));
     const joins = (rule.flags & MORE) !== 0;
-    const frames = (joins ? parts : parts.slice(0, 1)).map((part, i, all) =>
-      encodeFrame(name, id, part, i < all.length - 1 ? MORE : 0),
-    );
+    const frames = (joins ? parts : parts.slice(0, 1)).flatMap((part, i, all) => {
+      const last = i === all.length - 1;
+      const frame = encodeFrame(name, id, part, last ? 0 : MORE);
+      return last || !interrupted ? [frame] : [frame, encodeFrame('PING', 0, new Uint8Array(8))];
+    });
     return Buffer.concat(frames);
   });
 
@@ -205,6 +208,21 @@ describe('FrameDecoder', () => {
     );
   });
 
+  it('joins the longest message although every part is followed by PING', () => {
+    const parts = Array.from({ length: CONTROL_BYTES_MAX / FRAME_BYTES_MAX }, (_, i) =>
+      Buffer.alloc(FRAME_BYTES_MAX, i),
+    );
+    const frames = parts.flatMap((part, i) => [
+      encodeFrame('OPEN', 1, part, i < parts.length - 1 ? MORE : 0),
+      encodeFrame('PING', 0, new Uint8Array(8)),
+    ]);
+    const sink = new FrameRecord();
+    const decoder = new FrameDecoder(CONTROL_BYTES_MAX);
+    for (const chunk of [helloFrame(), ...frames]) decoder.push(chunk, sink);
+    const [open] = sink.seen.filter(({ name }) => name === 'OPEN');
+    assert.equal(open?.payload, Buffer.concat(parts).toString('hex'));
+  });
+
   it('does not keep the memory of a large message', () => {
     const decoder = new FrameDecoder(CONTROL_BYTES_MAX);
     const sink = new FrameRecord();
@@ -220,11 +238,10 @@ describe('FrameDecoder', () => {
     assert.throws(() => decode([helloFrame(), header]), assertViolation);
   });
 
-  for (const other of ['DATA', 'CONTROL', 'PING'] as const) {
+  for (const other of ['DATA', 'CONTROL', 'WINDOW'] as const) {
     it(`refuses ${other} in the middle of a longer OPEN`, () => {
       const start = encodeFrame('OPEN', 1, Buffer.from('{'), MORE);
-      const payload = new Uint8Array(8);
-      const next = encodeFrame(other, other === 'PING' ? 0 : 1, payload);
+      const next = encodeFrame(other, 1, new Uint8Array(4));
       assert.throws(
         () => decode([helloFrame(), start, next]),
         (error) => assertViolation(error, /in the middle/),
