@@ -3,6 +3,7 @@ import { Portal } from '../portal/connect.ts';
 import { printable } from '../portal/control.ts';
 import { VmmProcess } from '../process/vmm.ts';
 import type { LaunchPlan, Mailbox, ProcessExit } from '../spec/parts.ts';
+import { lastWords } from './last-words.ts';
 
 /** Lines of the console an error shows. */
 const CONSOLE_LINES = 20;
@@ -30,7 +31,7 @@ export class Vm {
   constructor(process: VmmProcess, mailbox: Mailbox | null) {
     this.process = process;
     const broken = Promise.withResolvers<BoxliteError>();
-    const ended = process.exited.then(describeExit);
+    const ended = process.exited.then((exit) => describeEnd(exit, process.consoleTail));
     this.portal = new Portal(process.wire, {
       mailbox,
       build: BUILD,
@@ -128,10 +129,11 @@ async function stageError(vm: Vm, stage: string, cause: unknown): Promise<Boxlit
   });
 }
 
-function describeExit(exit: ProcessExit): string {
-  return exit.signal === null
-    ? `the VMM ended with status ${exit.code}`
-    : `the VMM was ended by ${exit.signal}`;
+function describeEnd({ code, signal }: ProcessExit, console: string): string {
+  const how =
+    signal === null ? `the VMM ended with status ${code}` : `the VMM was ended by ${signal}`;
+  const said = lastWords(console);
+  return said === null ? how : `${how}; its guest said "${said}"`;
 }
 
 /** `work`'s result, or `fallback` if it takes longer. */

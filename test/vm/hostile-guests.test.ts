@@ -134,6 +134,13 @@ forEachEngine((engine) => {
     });
   });
 
+  it('a guest that ends by itself is quoted in the reason', async () => {
+    const reason = await reasonOf('dies', (vm) => {
+      vm.portal.channel.open({ service: 'exec' }, {});
+    });
+    assert.match(reason, /the VMM ended with status 0; its guest said "boxlite-agent: it is too/);
+  });
+
   describe('a guest that sends what is no FUSE loses that volume, and no other,', () => {
     const kinds = ['noise', 'a length that no request has', 'a body of nothing', 'a way out'];
     for (const [kind, what] of kinds.entries()) {
