@@ -202,7 +202,10 @@ export class PolicyUplink implements Uplink {
       guest.off('close', gone);
     }
     const protocol = upstream.alpnProtocol || 'http/1.1';
+    const lost = () => guest.destroy();
+    upstream.once('close', lost);
     const inner = await gates.openGuest(guest, this.#authority().identityFor(host), protocol);
+    upstream.off('close', lost);
     const leg: HttpLeg = {
       guest: inner,
       upstream,

@@ -4,18 +4,19 @@ import { once } from 'node:events';
 import { Agent, createServer as createHttpServer, type IncomingMessage, request } from 'node:http';
 import { type ClientHttp2Session, connect as connectHttp2, createSecureServer } from 'node:http2';
 import { createServer as createHttpsServer, type Server } from 'node:https';
-import type { Server as NetServer, Socket } from 'node:net';
+import { createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { gzipSync } from 'node:zlib';
 import { opcodes } from '../../src/network/http/web-socket-frames.ts';
 import { PolicyUplink } from '../../src/network/policy-uplink.ts';
 import { CertificateAuthority } from '../../src/network/tls/authority.ts';
 import type { NetworkEvent } from '../../src/spec/network-event.ts';
 import { secrets as readSecrets } from '../../src/spec/parse-network.ts';
+import { realHello } from './client-hellos.ts';
 import { frame, MessageReader } from './frames.ts';
 import { connectThrough, datagramThrough, lookup } from './guest.ts';
 import { NameServer } from './name-server.ts';
@@ -202,6 +203,11 @@ if (inNamespace(import.meta.filename)) {
       socket.on('end', () => socket.end());
     });
     const strange = createHttpsServer(serverKeys('strange'), handler);
+    const fickle = createNetServer((socket) => {
+      socket.on('error', () => undefined);
+      const tls = createTlsServer(serverKeys(), () => socket.resetAndDestroy());
+      tls.emit('connection', socket);
+    });
     const http = createHttpServer(handler);
     http.on('upgrade', (_request, socket: Duplex) => {
       socket.write(
@@ -234,9 +240,10 @@ if (inNamespace(import.meta.filename)) {
     });
     https.listen(443, servers.one);
     strange.listen(4433, servers.one);
+    fickle.listen(4434, servers.one);
     http.listen(80, servers.one);
     http2.listen(8443, servers.one);
-    running.push(https, strange, http, http2 as unknown as NetServer);
+    running.push(https, strange, fickle, http, http2 as unknown as NetServer);
     await Promise.all(running.map((server) => server.listening || once(server, 'listening')));
   });
   after(async () => {
@@ -473,6 +480,18 @@ if (inNamespace(import.meta.filename)) {
       await assert.rejects(tlsThrough(uplink, { port: 4433 }));
       assert.equal(refused[0]?.reason, 'certificate-invalid');
       assert.equal(seen.length, before);
+      uplink.close();
+    });
+
+    it('survives a server that goes while the box has yet to shake hands', async () => {
+      const { uplink } = uplinkFor();
+      await lookup(uplink, 'api.example');
+      const socket = await connectThrough(uplink, { address: servers.one, port: 4434 });
+      const closed = once(socket, 'close');
+      socket.on('error', () => undefined);
+      socket.write(await realHello({ servername: 'api.example' }));
+      socket.resume();
+      await closed;
       uplink.close();
     });
 

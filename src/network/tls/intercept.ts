@@ -10,13 +10,6 @@ import type { ServerIdentity } from './authority.ts';
 /** What can be searched. Others are not offered to the server. */
 const PROTOCOLS: readonly string[] = ['h2', 'http/1.1'];
 
-/** Both ends, in the clear. */
-export interface Intercepted {
-  readonly guest: TLSSocket;
-  readonly upstream: TLSSocket;
-  readonly protocol: 'h2' | 'http/1.1';
-}
-
 /** The server, and what the box asked of it. */
 export interface ServerSession {
   readonly host: string;
@@ -61,10 +54,11 @@ async function secured(socket: TLSSocket): Promise<void> {
   socket.once('secureConnect', resolve);
   socket.once('error', reject);
   socket.once('close', onClose);
+  // What fails later is told of by its close, also to nobody.
+  socket.on('error', () => undefined);
   try {
     await promise;
   } catch (error) {
-    socket.on('error', () => undefined);
     socket.destroy();
     throw error;
   } finally {
