@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { HOST_ALIAS, HOST_ALIAS_NAME } from '../../src/network/addresses.ts';
+import { askServers } from '../../src/network/dns/upstream.ts';
 import { PolicyUplink } from '../../src/network/policy-uplink.ts';
 import { CertificateAuthority } from '../../src/network/tls/authority.ts';
 import type { NetworkEvent } from '../../src/spec/network-event.ts';
@@ -93,6 +94,14 @@ if (inNamespace(import.meta.filename, { hosts: `${servers.private} in-hosts.exam
       assert.equal((await lookup(uplink, '_sip._tcp.api.example', 33))?.ttlOffsets.length, 1);
       assert.equal((await lookup(uplink, 'nothing.example'))?.code, 3);
       uplink.close();
+    });
+
+    it('asks nobody any more once it has been closed', async () => {
+      const bytes = Buffer.from('\x03api\x07example\0\0\x01\0\x01', 'latin1');
+      const question = { name: 'api.example', type: 1, class: 1, bytes };
+      const before = names.asked.length;
+      assert.equal(await askServers([servers.names], question, AbortSignal.abort()), null);
+      assert.equal(names.asked.length, before);
     });
 
     it('gives long answers by TCP, and says so by UDP', async () => {

@@ -58,6 +58,8 @@ async function askByUdp(
   question: DnsQuestion,
   signal: AbortSignal,
 ): Promise<UpstreamAnswer> {
+  // One that has been aborted does not say so again.
+  signal.throwIfAborted();
   const id = randomInt(0x1_0000);
   const socket = createSocket(isIPv6(server.replace(/%.*$/, '')) ? 'udp6' : 'udp4');
   const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>();
