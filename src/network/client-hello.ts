@@ -10,6 +10,8 @@ export const CLIENT_HELLO_BYTES_MAX = 32 * 1024;
 const RECORD_HEADER_BYTES = 5;
 const HANDSHAKE_HEADER_BYTES = 4;
 const RECORD_BYTES_MAX = 16 * 1024;
+/** Some clients cut their hello to hide the name from those on the way: into a few records, not into bytes. */
+const RECORDS_MAX = 256;
 const MAJOR_VERSION = 3;
 const RECORD_HANDSHAKE = 22;
 /** Of change_cipher_spec, and of heartbeat (RFC 6520). */
@@ -73,6 +75,8 @@ export function readClientHello(bytes: Uint8Array): ClientHelloReading {
     if (length === 0 || length > RECORD_BYTES_MAX) return MALFORMED;
     offset = start + length;
     const part = bytes.subarray(start, offset);
+    // All are read again with each byte that comes.
+    if (parts.length === RECORDS_MAX) return MALFORMED;
     if (gathered === 0 && part.length > 0 && part[0] !== MESSAGE_CLIENT_HELLO) return MALFORMED;
     parts.push(part);
     gathered += part.length;

@@ -4,6 +4,8 @@ import { type ClientHello, looksLikeTls, readClientHello } from './client-hello.
 
 /** The longest first line that is waited for. */
 export const FIRST_LINE_BYTES_MAX = 16 * 1024;
+/** So much of a line tells whether it may become a request, and is looked at again with each byte that comes. */
+const LINE_START_BYTES = 1024;
 const LINE_END = 0x0a;
 
 /** What the client has begun. */
@@ -44,11 +46,12 @@ function readFirstLine(bytes: Uint8Array): Beginning {
   const start = bytes.findIndex((byte) => byte !== 0x0d && byte !== LINE_END);
   if (start < 0 || start > 64) return { kind: bytes.length > 64 ? 'malformed' : 'more' };
   const end = bytes.indexOf(LINE_END, start);
-  const line = lineText(bytes.subarray(start, end < 0 ? bytes.length : end));
   if (end < 0) {
-    if (!REQUEST_START.test(line.replace(/\r$/, ''))) return { kind: 'other' };
-    return { kind: line.length > FIRST_LINE_BYTES_MAX ? 'malformed' : 'more' };
+    const begun = lineText(bytes.subarray(start, start + LINE_START_BYTES));
+    if (!REQUEST_START.test(begun.replace(/\r$/, ''))) return { kind: 'other' };
+    return { kind: bytes.length - start > FIRST_LINE_BYTES_MAX ? 'malformed' : 'more' };
   }
+  const line = lineText(bytes.subarray(start, end));
   if (line.trimEnd() === HTTP2_LINE) return { kind: 'http2' };
   if (REQUEST_LINE.test(line)) return { kind: 'http' };
   return { kind: NEARLY_REQUEST.test(line) ? 'malformed' : 'other' };

@@ -39,7 +39,7 @@ describe('readBeginning() of TLS', () => {
   });
 
   it('wants more for every beginning of it, in one record or in many', () => {
-    for (const bytes of [hello, refragmented(hello, 7), refragmented(hello, 1)]) {
+    for (const bytes of [hello, refragmented(hello, 8), refragmented(hello, 64)]) {
       for (let end = 0; end < bytes.length; end++) {
         assert.equal(readBeginning(bytes.subarray(0, end)).kind, 'more', `${end}`);
       }
@@ -59,6 +59,10 @@ describe('readBeginning() of TLS', () => {
     assert.equal(readBeginning(withExtension(hello, name)).kind, 'malformed');
     assert.equal(readBeginning(Buffer.from([22, 3, 1, 0, 0, 22, 3, 1, 0, 0])).kind, 'malformed');
     assert.equal(readBeginning(Buffer.concat([hello.subarray(0, 5), hello])).kind, 'malformed');
+  });
+
+  it('does not read ever more records anew with each byte', () => {
+    assert.equal(readBeginning(refragmented(hello, 1)).kind, 'malformed');
   });
 
   it('never throws, and never waits for more than it may', () => {
