@@ -122,12 +122,7 @@ static void fail(struct dial *dial, int number)
 
 static void used(struct dial *dial, size_t length)
 {
-    uint8_t bytes[4];
-    uint32_t credit = stream_used(&dial->stream, length);
-    if (credit == 0)
-        return;
-    write_u32(bytes, credit);
-    wire_send(&agent.wire, FRAME_WINDOW, dial->stream.id, 0, bytes, sizeof bytes);
+    wire_give_credit(&agent.wire, dial->stream.id, stream_used(&dial->stream, length));
 }
 
 /* Once everything is out, the end follows it. Returns whether that was the connection's end, too. */

@@ -108,12 +108,7 @@ static void input_arrived(struct stream *stream, const uint8_t *bytes, size_t le
             send_datagram(flow, datagram, datagram_length);
         at += (size_t)used;
     }
-    uint8_t owed[4];
-    uint32_t credit = stream_used(stream, length);
-    if (credit == 0)
-        return;
-    write_u32(owed, credit);
-    wire_send(&agent.wire, FRAME_WINDOW, stream->id, 0, owed, sizeof owed);
+    wire_give_credit(&agent.wire, stream->id, stream_used(stream, length));
 }
 
 /* As many datagrams as there are and surely fit. Returns their bytes; `errno` is 0 unless receiving failed. */

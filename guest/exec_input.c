@@ -34,12 +34,7 @@ void input_close(struct exec *exec)
 
 static void used(struct exec *exec, size_t length)
 {
-    uint8_t bytes[4];
-    uint32_t credit = stream_used(&exec->main, length);
-    if (credit == 0)
-        return;
-    write_u32(bytes, credit);
-    wire_send(&agent.wire, FRAME_WINDOW, exec->main.id, 0, bytes, sizeof bytes);
+    wire_give_credit(&agent.wire, exec->main.id, stream_used(&exec->main, length));
 }
 
 /* Gives the process what it takes now. Returns the bytes that are done with; all there are if it takes no more ever. */

@@ -93,12 +93,8 @@ static void request_over(struct worker *worker, int leaves)
 
 static void used_content(struct worker *worker, const struct file_message *message, size_t length)
 {
-    uint8_t bytes[4];
-    uint32_t credit = message->kind == FILE_CONTENT ? stream_used(&worker->stream, length) : 0;
-    if (credit == 0)
-        return;
-    write_u32(bytes, credit);
-    wire_send(&agent.wire, FRAME_WINDOW, worker->stream.id, 0, bytes, sizeof bytes);
+    if (message->kind == FILE_CONTENT)
+        wire_give_credit(&agent.wire, worker->stream.id, stream_used(&worker->stream, length));
 }
 
 /* Whether the worker took it. One that has gone takes everything: what it said last is still to be read. */

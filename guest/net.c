@@ -115,16 +115,6 @@ static int gather(const uint8_t **bytes, size_t *length, size_t wanted)
     return record_length >= wanted;
 }
 
-static void give_credit(size_t used)
-{
-    uint8_t bytes[4];
-    uint32_t credit = stream_used(&net_stream, used);
-    if (credit == 0)
-        return;
-    write_u32(bytes, credit);
-    wire_send(&agent.wire, FRAME_WINDOW, net_stream.id, 0, bytes, sizeof bytes);
-}
-
 static void bytes_came(struct stream *stream, const uint8_t *bytes, size_t length)
 {
     size_t all = length;
@@ -149,7 +139,7 @@ static void bytes_came(struct stream *stream, const uint8_t *bytes, size_t lengt
         }
         record_length = 0;
     }
-    give_credit(all);
+    wire_give_credit(&agent.wire, net_stream.id, stream_used(&net_stream, all));
 }
 
 /* --- The device --------------------------------------------------------------------------------------------------- */

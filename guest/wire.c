@@ -112,6 +112,15 @@ void wire_send_json(struct wire *wire, uint8_t type, uint32_t stream, uint8_t fl
     wire_send(wire, type, stream, flags, json, (size_t)length);
 }
 
+void wire_give_credit(struct wire *wire, uint32_t stream, uint32_t credit)
+{
+    uint8_t bytes[4];
+    if (credit == 0)
+        return;
+    write_u32(bytes, credit);
+    wire_send(wire, FRAME_WINDOW, stream, 0, bytes, sizeof bytes);
+}
+
 uint8_t *wire_reserve(struct wire *wire, size_t *length)
 {
     if (wire->out_start == wire->out_end)
@@ -198,9 +207,7 @@ const char *wire_mailbox(struct wire *wire, uint32_t offset, uint32_t length, co
     size_t whole = ((size_t)length + MAILBOX_BLOCK - 1) / MAILBOX_BLOCK * MAILBOX_BLOCK;
     if (pread(wire->mailbox, wire->mailbox_buffer, whole, offset) != (ssize_t)whole)
         return "the mailbox cannot be read";
-    uint8_t one[4];
-    write_u32(one, 1);
-    wire_send(wire, FRAME_WINDOW, 0, 0, one, sizeof one);
+    wire_give_credit(wire, 0, 1);
     *payload = wire->mailbox_buffer;
     return NULL;
 }

@@ -33,6 +33,9 @@ void wire_send(struct wire *wire, uint8_t type, uint32_t stream, uint8_t flags, 
 void wire_send_json(struct wire *wire, uint8_t type, uint32_t stream, uint8_t flags, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
+/* Lets the host send as many more bytes on a stream, or mailbox pieces on stream 0. Nothing is told of no credit. */
+void wire_give_credit(struct wire *wire, uint32_t stream, uint32_t credit);
+
 /* Room for a payload of up to `*length` bytes, to be read into directly; NULL if there is none now. */
 uint8_t *wire_reserve(struct wire *wire, size_t *length);
 /* Makes the reserved bytes a frame. */

@@ -46,12 +46,7 @@ void wire_commit(struct wire *wire, uint8_t type, uint32_t stream, size_t length
 {
     (void)wire, (void)type, (void)stream, (void)length;
 }
-void wire_send(struct wire *wire, uint8_t type, uint32_t stream, uint8_t flags, const void *payload, size_t length)
-{
-    (void)wire, (void)stream, (void)flags, (void)payload;
-    if (type != FRAME_WINDOW || length != 4)
-        abort();
-}
+void wire_give_credit(struct wire *wire, uint32_t stream, uint32_t credit) { (void)wire, (void)stream, (void)credit; }
 void wire_send_json(struct wire *wire, uint8_t type, uint32_t stream, uint8_t flags, const char *format, ...)
 {
     (void)wire, (void)stream, (void)flags, (void)format;
