@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "cgroup.h"
-#include "file_worker.h"
+#include "directories.h"
 #include "mount_step.h"
 
 /* From linux/mount.h, which a C library of its own does not bring. */
@@ -137,9 +137,9 @@ int root_write_files(const struct json *object, char *message, size_t size)
 
 /* --- The init's ------------------------------------------------------------------------------------------------- */
 
-static _Noreturn void fail(int pipe, const char *what)
+static _Noreturn void fail(int pipe, const char *verb, const char *what)
 {
-    dprintf(pipe, "cannot %s in the container: %s", what, strerror(errno));
+    dprintf(pipe, "cannot %s %s in the container: %s", verb, what, strerror(errno));
     _exit(1);
 }
 
@@ -173,7 +173,7 @@ static void make_file(const char *path)
     char *name = strrchr(at, '/');
     *name = 0;
     if (at[0] != 0)
-        file_make_directories(at, 0755);
+        directories_make(at, 0755);
     *name = '/';
     close(open(at, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644));
 }
@@ -194,7 +194,7 @@ static void enter_root(int pipe)
 {
     char place[32];
     if (mount(NULL, "/root", NULL, MS_SLAVE, NULL) != 0)
-        fail(pipe, "set up propagation");
+        fail(pipe, "set up", "propagation");
     int devices = open_tree("/box-dev", AT_RECURSIVE);
     for (size_t i = 0; i < file_count; i++) {
         snprintf(place, sizeof place, "/box-files/%u", (unsigned)i);
@@ -202,9 +202,9 @@ static void enter_root(int pipe)
     }
     /* As pivot_root() does, which cannot leave an initramfs: below the moved root nothing is within reach. */
     if (chdir("/root") != 0 || mount(".", "/", NULL, MS_MOVE, NULL) != 0 || chroot(".") != 0)
-        fail(pipe, "enter the root");
+        fail(pipe, "enter", "the root");
     if (move_tree(devices, "/dev") != 0 && (errno != ENOENT || mkdir("/dev", 0755) != 0 || move_tree(devices, "/dev") != 0))
-        fail(pipe, "mount /dev");
+        fail(pipe, "mount", "/dev");
     close(devices);
 }
 
@@ -212,7 +212,7 @@ static void mount_system(int pipe)
 {
     for (size_t i = 0; i < sizeof system_mounts / sizeof *system_mounts; i++)
         if (do_mount(&system_mounts[i]) != 0)
-            fail(pipe, system_mounts[i].target);
+            fail(pipe, "mount", system_mounts[i].target);
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         write_text(settings[i][0], settings[i][1]);
 }
@@ -222,16 +222,16 @@ static void protect_system(int pipe)
 {
     for (size_t i = 0; i < sizeof hidden_files / sizeof *hidden_files; i++)
         if (mount("/dev/null", hidden_files[i], NULL, MS_BIND, NULL) != 0 && errno != ENOENT)
-            fail(pipe, hidden_files[i]);
+            fail(pipe, "hide", hidden_files[i]);
     for (size_t i = 0; i < sizeof hidden_directories / sizeof *hidden_directories; i++)
         if (mount("hidden", hidden_directories[i], "tmpfs", QUIET | MS_RDONLY, NULL) != 0 && errno != ENOENT)
-            fail(pipe, hidden_directories[i]);
+            fail(pipe, "hide", hidden_directories[i]);
     for (size_t i = 0; i < sizeof read_only / sizeof *read_only; i++) {
         int bound = mount(read_only[i], read_only[i], NULL, MS_BIND, NULL);
         if (bound != 0 && errno == ENOENT)
             continue;
         if (bound != 0 || mount(NULL, read_only[i], NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | QUIET, NULL) != 0)
-            fail(pipe, read_only[i]);
+            fail(pipe, "protect", read_only[i]);
     }
 }
 
@@ -250,7 +250,7 @@ static void drop_capabilities(void)
 _Noreturn void root_init(int pipe)
 {
     if (unshare(CLONE_NEWCGROUP) != 0)
-        fail(pipe, "make a namespace");
+        fail(pipe, "make", "a namespace");
     /* The namespace begins where it was made, and the init's own place is inside. */
     write_text(CGROUP_INIT "/cgroup.procs", "0");
     setsid();

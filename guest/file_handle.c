@@ -7,8 +7,6 @@
 
 #include "file_worker.h"
 
-#define PERMISSIONS 07777
-
 static _Alignas(4096) char piece[FILE_PAYLOAD_MAX];
 
 static int tell_count(int64_t count)
@@ -105,7 +103,7 @@ static int serve(int fd, const struct file_request *message)
     if (strcmp(op, "truncate") == 0)
         result = ftruncate(fd, length);
     else if (strcmp(op, "chmod") == 0)
-        result = fchmod(fd, (mode_t)file_request_number(message, "mode", 0) & PERMISSIONS);
+        result = fchmod(fd, (mode_t)file_request_number(message, "mode", 0) & FILE_PERMISSIONS);
     else if (strcmp(op, "chown") == 0)
         result = set_owner(fd, message);
     else if (strcmp(op, "utimes") == 0)
@@ -122,7 +120,7 @@ void file_handle(const struct file_request *request)
     static char path[FILE_PATH_BYTES];
     struct file_request message;
     int flags = (int)file_request_number(request, "flags", 0) | O_NOCTTY | O_CLOEXEC;
-    mode_t mode = (mode_t)file_request_number(request, "mode", 0666) & PERMISSIONS;
+    mode_t mode = (mode_t)file_request_number(request, "mode", 0666) & FILE_PERMISSIONS;
     int fd = file_request_path(request, "path", path) >= 0 ? open(path, flags, mode) : -1;
     if (fd < 0) {
         answer_error(0, "");

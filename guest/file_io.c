@@ -9,7 +9,6 @@
 #include "file_sink.h"
 #include "file_worker.h"
 
-#define PERMISSIONS 07777
 /* What a writer that pauses longer than this has sent so far is written out, for others to see. */
 #define PAUSE_MS 50
 
@@ -88,7 +87,7 @@ void file_write(const struct file_request *request)
     static char path[FILE_PATH_BYTES];
     struct file_sink sink;
     int flags = (int)file_request_number(request, "flags", 0) | O_NOCTTY | O_CLOEXEC;
-    mode_t mode = (mode_t)file_request_number(request, "mode", 0666) & PERMISSIONS;
+    mode_t mode = (mode_t)file_request_number(request, "mode", 0666) & FILE_PERMISSIONS;
     int64_t start = file_request_number(request, "start", 0);
     int fd = file_request_path(request, "path", path) >= 0 ? open(path, flags, mode) : -1;
     if (fd < 0 || (start > 0 && lseek(fd, start, SEEK_SET) < 0)) {
@@ -147,7 +146,7 @@ void file_copy(const struct file_request *request)
     if (file_request_path(request, "path", path) >= 0 && file_request_path(request, "to", to) >= 0)
         in = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
     if (in >= 0 && fstat(in, &found) == 0) {
-        out = open(to, O_WRONLY | O_CREAT | O_NOCTTY | O_CLOEXEC | (exclusive ? O_EXCL : 0), found.st_mode & PERMISSIONS);
+        out = open(to, O_WRONLY | O_CREAT | O_NOCTTY | O_CLOEXEC | (exclusive ? O_EXCL : 0), found.st_mode & FILE_PERMISSIONS);
         if (out >= 0 && fstat(out, &other) == 0) {
             int same = found.st_dev == other.st_dev && found.st_ino == other.st_ino;
             result = same ? 0 : ftruncate(out, 0) != 0 && S_ISREG(other.st_mode) ? -1 : copy_contents(in, out);

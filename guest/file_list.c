@@ -26,21 +26,6 @@ struct queue {
     struct pending *last;
 };
 
-static char out[FILE_PAYLOAD_MAX];
-static size_t out_length;
-
-static void put(char letter, const char *text)
-{
-    size_t length = strlen(text) + 1;
-    if (out_length + 1 + length > sizeof out) {
-        answer_data(0, out, out_length);
-        out_length = 0;
-    }
-    out[out_length] = letter;
-    memcpy(out + out_length + 1, text, length);
-    out_length += 1 + length;
-}
-
 static unsigned char type_of(int directory, const struct dirent *entry)
 {
     struct stat found;
@@ -100,7 +85,7 @@ static int list(int directory, const char *path, struct queue *queue)
             if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
                 continue;
             unsigned char type = type_of(directory, entry);
-            put(letter_of(type), entry->d_name);
+            answer_item(letter_of(type), entry->d_name);
             if (queue != NULL && type == DT_DIR && remember(queue, path, entry->d_name) != 0)
                 return -1;
         }
@@ -117,7 +102,7 @@ static int list_remembered(int start, struct queue *queue)
         if (directory < 0 && errno != ENOENT && errno != ENOTDIR)
             return -1;
         if (directory >= 0) {
-            put('/', next->path);
+            answer_item('/', next->path);
             int result = list(directory, next->path, queue);
             close(directory);
             if (result != 0)
@@ -136,13 +121,12 @@ void file_list(const struct file_request *request)
     int recursive = file_request_number(request, "recursive", 0) != 0;
     /* What a long list leaves in memory goes with the worker. */
     uint8_t leaves = recursive ? FILE_LEAVES : 0;
-    out_length = 0;
     int directory = file_request_path(request, "path", path) >= 0 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     int result = directory >= 0 ? list(directory, "", recursive ? &queue : NULL) : -1;
     if (result == 0)
         result = list_remembered(directory, &queue);
     if (result == 0)
-        answer_data(FILE_LAST | leaves, out, out_length);
+        answer_items(FILE_LAST | leaves);
     else
         answer_error(leaves, "");
     if (directory >= 0)

@@ -9,9 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "directories.h"
 #include "file_worker.h"
-
-#define PERMISSIONS 07777
 
 /* From linux/stat.h, which a C library of its own does not bring. */
 #define STATX_BASIC_AND_BIRTH 0xfffU
@@ -83,61 +82,9 @@ static int tell_realpath(const char *path)
     return tell_text(resolved, realpath(path, resolved) != NULL ? (long)strlen(resolved) : -1);
 }
 
-/* Whether `path` exists as a directory, or else why not. */
-static int is_directory(const char *path)
-{
-    struct stat found;
-    if (stat(path, &found) != 0)
-        return 0;
-    errno = EEXIST;
-    return S_ISDIR(found.st_mode);
-}
-
-/* The end of the directory above what path[0..end) names, 0 if there is none. */
-static size_t end_of_parent(const char *path, size_t end)
-{
-    while (end > 0 && path[end - 1] == '/')
-        end--;
-    while (end > 0 && path[end - 1] != '/')
-        end--;
-    return end;
-}
-
-/* Cuts the path at `end` for one call. */
-static int make_prefix(char *path, size_t end, mode_t mode)
-{
-    char cut = path[end];
-    path[end] = 0;
-    int result = mkdir(path, mode);
-    path[end] = cut;
-    return result;
-}
-
-long file_make_directories(char *path, mode_t mode)
-{
-    size_t length = strlen(path);
-    size_t end = length;
-    while (make_prefix(path, end, mode) != 0) {
-        size_t parent = end_of_parent(path, end);
-        if (errno == EEXIST && is_directory(path))
-            return 0;
-        if (errno != ENOENT || parent == 0)
-            return -1;
-        end = parent;
-    }
-    size_t first = end;
-    while (end < length) {
-        end += strspn(path + end, "/");
-        end += strcspn(path + end, "/");
-        if (make_prefix(path, end, mode) != 0 && errno != EEXIST)
-            return -1;
-    }
-    return (long)first;
-}
-
 static int tell_made(char *path, mode_t mode)
 {
-    long made = file_make_directories(path, mode);
+    long made = directories_make(path, mode);
     if (made < 0)
         return -1;
     answer_accept(FILE_LAST, "{\"made\":%ld}", made);
@@ -166,7 +113,7 @@ static int set_owner(const struct file_request *request, const char *path, int f
 /* 1 if it has answered, 0 if there is nothing to tell, -1 with errno. */
 static int run(const char *op, const struct file_request *request, char *path, const char *to)
 {
-    mode_t mode = (mode_t)file_request_number(request, "mode", 0) & PERMISSIONS;
+    mode_t mode = (mode_t)file_request_number(request, "mode", 0) & FILE_PERMISSIONS;
     if (strcmp(op, "stat") == 0)
         return tell_stat(path, 0);
     if (strcmp(op, "lstat") == 0)

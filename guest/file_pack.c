@@ -14,7 +14,6 @@
 #include "file_tree.h"
 #include "file_worker.h"
 
-#define PERMISSIONS 07777
 /* What stat() counts blocks in. */
 #define BLOCK 512
 /* Holes of files smaller than this are not worth looking for. */
@@ -60,7 +59,7 @@ static void put_entry(enum archive_kind kind, const char *name, const struct sta
                       const char *target)
 {
     static struct archive_entry entry;
-    entry.mode = found->st_mode & PERMISSIONS;
+    entry.mode = found->st_mode & FILE_PERMISSIONS;
     entry.link = link;
     entry.seconds = found->st_mtim.tv_sec;
     entry.nanoseconds = (uint32_t)found->st_mtim.tv_nsec;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "archive.h"
+#include "directories.h"
 #include "file_sink.h"
 #include "file_worker.h"
 #include "user.h"
@@ -349,7 +350,7 @@ static int open_target(const struct file_request *request)
     if (file_request_path(request, "path", path) < 0)
         return -1;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT && file_make_directories(path, 0755) >= 0)
+    if (fd < 0 && errno == ENOENT && directories_make(path, 0755) >= 0)
         fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd < 0 ? -1 : push(fd, 0, NULL);
 }

@@ -33,20 +33,6 @@ static char root[FILE_PATH_BYTES];
 static struct watch *watches;
 static size_t watch_count;
 static size_t watch_capacity;
-static char out[FILE_PAYLOAD_MAX];
-static size_t out_length;
-
-static void tell(char what, const char *path)
-{
-    size_t length = strlen(path) + 1;
-    if (out_length + 1 + length > sizeof out) {
-        answer_data(0, out, out_length);
-        out_length = 0;
-    }
-    out[out_length] = what;
-    memcpy(out + out_length + 1, path, length);
-    out_length += 1 + length;
-}
 
 /* The first watch whose descriptor is not below. */
 static size_t find(int descriptor)
@@ -138,7 +124,7 @@ static int add_below(size_t length, int aloud)
         below[length] = '/';
         memcpy(below + start, entry->d_name, size + 1);
         if (aloud)
-            tell('r', below);
+            answer_item('r', below);
         if (entry->d_type == DT_DIR)
             result = add(below) != 0 ? -1 : add_below(start + size, aloud);
     }
@@ -179,7 +165,7 @@ static int happened(const struct inotify_event *event)
 {
     char path[FILE_PATH_BYTES];
     if (event->mask & IN_Q_OVERFLOW) {
-        tell('o', "");
+        answer_item('o', "");
         return 0;
     }
     size_t at = find(event->wd);
@@ -195,7 +181,7 @@ static int happened(const struct inotify_event *event)
         return 0;
     if (join(path, watches[at].path, event->len > 0 ? event->name : "") != 0)
         return 0;
-    tell(event->mask & CHANGES ? 'c' : 'r', event->len > 0 ? path : name_of_root());
+    answer_item(event->mask & CHANGES ? 'c' : 'r', event->len > 0 ? path : name_of_root());
     if (!recursive || !(event->mask & IN_ISDIR) || event->len == 0)
         return 0;
     if (event->mask & IN_MOVED_FROM)
@@ -221,9 +207,7 @@ static int tell_events(void)
             if (happened(event) != 0)
                 return -1;
         }
-        if (out_length > 0)
-            answer_data(0, out, out_length);
-        out_length = 0;
+        answer_items(0);
     }
 }
 

@@ -32,6 +32,10 @@ static size_t in_end;
 /* The host has sent all the content of this request. */
 static int in_over;
 
+/* Items of a list that have not been sent. */
+static char items[FILE_PAYLOAD_MAX];
+static size_t items_length;
+
 static struct {
     volatile sig_atomic_t made;
     int directory;
@@ -139,6 +143,23 @@ void answer_data(uint8_t flags, const void *bytes, size_t length)
 {
     accepted = 1;
     send_message(FRAME_DATA, flags, bytes, length);
+}
+
+void answer_item(char letter, const char *text)
+{
+    size_t length = strlen(text) + 1;
+    if (items_length + 1 + length > sizeof items)
+        answer_items(0);
+    items[items_length] = letter;
+    memcpy(items + items_length + 1, text, length);
+    items_length += 1 + length;
+}
+
+void answer_items(uint8_t flags)
+{
+    if (items_length > 0 || flags != 0)
+        answer_data(flags, items, items_length);
+    items_length = 0;
 }
 
 void answer_done(uint8_t flags)
@@ -251,6 +272,7 @@ _Noreturn void file_worker(int socket)
         struct file_request request = {.text = text, .length = in_end};
         in_start = in_end;
         in_over = accepted = 0;
+        items_length = 0;
         serve(&request);
     }
 }

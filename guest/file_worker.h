@@ -17,6 +17,10 @@ void answer_accept(uint8_t flags, const char *format, ...) __attribute__((format
 void answer_message(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* At most FILE_PAYLOAD_MAX bytes. Waits while the host does not read. */
 void answer_data(uint8_t flags, const void *bytes, size_t length);
+/* An item of a list: a letter, a text and a NUL, collected to go out as DATA in large pieces. */
+void answer_item(char letter, const char *text);
+/* Sends the items that have been collected. */
+void answer_items(uint8_t flags);
 /* The end, after ACCEPT or DATA. */
 void answer_done(uint8_t flags);
 /* errno, as REJECT or, once the request has been accepted, RESET. `about` names the file, "" for the request's own. */
@@ -60,9 +64,8 @@ void file_watch(const struct file_request *request);
 void file_pack(const struct file_request *request);
 void file_unpack(const struct file_request *request);
 
-/* Makes what is missing of the path, which is changed meanwhile. Returns where the name of the first one made ends, 0 if
- * all were there, or -1. */
-long file_make_directories(char *path, mode_t mode);
+/* What a request may set of a mode. */
+#define FILE_PERMISSIONS 07777
 
 /* What stat() tells, as the text of a JSON array. */
 #define FILE_STAT_TEXT 512

@@ -19,7 +19,7 @@
 #include "agent.h"
 #include "clone.h"
 #include "container.h"
-#include "file_worker.h"
+#include "directories.h"
 #include "process.h"
 #include "rouse.h"
 #include "user.h"
@@ -151,7 +151,7 @@ static void make_directory(const struct launch *launch)
     if (chdir(launch->directory) == 0 || errno != ENOENT)
         return;
     int whole = snprintf(path, sizeof path, "%s", launch->directory);
-    if (whole >= (int)sizeof path || file_make_directories(path, 0755) < 0)
+    if (whole >= (int)sizeof path || directories_make(path, 0755) < 0)
         fail("bad_directory", launch->directory, errno);
 }
 

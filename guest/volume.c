@@ -19,6 +19,7 @@
 
 #include "agent.h"
 #include "container.h"
+#include "directories.h"
 #include "power.h"
 #include "user.h"
 
@@ -193,11 +194,7 @@ static void replies_arrived(struct stream *stream, const uint8_t *bytes, size_t 
         bytes += taken;
         length -= taken;
     }
-    if (credit > 0) {
-        uint8_t more[4];
-        write_u32(more, credit);
-        wire_send(&agent.wire, FRAME_WINDOW, stream->id, 0, more, sizeof more);
-    }
+    wire_give_credit(&agent.wire, stream->id, credit);
 }
 
 static void mount_next(void);
@@ -233,15 +230,13 @@ static int make_target(const char *path, int directory)
     if (stat(path, &seen) == 0)
         return 0;
     snprintf(made, sizeof made, "%s", path);
-    for (char *at = made + 1; (at = strchr(at, '/')) != NULL; at++) {
-        *at = 0;
-        if (mkdir(made, 0755) != 0 && errno != EEXIST)
-            return -1;
-        *at = '/';
-    }
+    if (!directory)
+        *strrchr(made, '/') = 0;
+    if (made[0] != 0 && directories_make(made, 0755) < 0)
+        return -1;
     if (directory)
-        return mkdir(made, 0755);
-    int fd = open(made, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        return 0;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     return fd < 0 ? -1 : close(fd);
 }
 
@@ -299,10 +294,8 @@ static _Noreturn void mount_apart(const struct volume *volume)
 
 static void mount_done(struct volume *volume, int number)
 {
-    char message[PATH_BYTES + 128];
     if (number != 0) {
-        snprintf(message, sizeof message, "%s", strerror(number));
-        reject(volume->stream.id, "mount", message);
+        reject(volume->stream.id, "mount", strerror(number));
         forget(volume);
         return;
     }

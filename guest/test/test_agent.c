@@ -5,7 +5,6 @@
  */
 #include <inttypes.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,38 +15,8 @@
 #include "json.h"
 #include "outlet.h"
 #include "stream.h"
+#include "tap.h"
 #include "user.h"
-
-static int tests;
-static int failures;
-
-__attribute__((format(printf, 2, 3))) static void test(int passed, const char *name, ...)
-{
-    va_list arguments;
-    va_start(arguments, name);
-    printf("%s %d - ", passed ? "ok" : "not ok", ++tests);
-    vprintf(name, arguments);
-    putchar('\n');
-    va_end(arguments);
-    failures += !passed;
-}
-
-static void *must(void *memory)
-{
-    if (memory == NULL) {
-        puts("Bail out! no memory");
-        exit(1);
-    }
-    return memory;
-}
-
-/* A copy in memory of its own, without a NUL behind it. */
-static uint8_t *exact(const void *bytes, size_t length)
-{
-    uint8_t *copy = must(malloc(length > 0 ? length : 1));
-    memcpy(copy, bytes, length);
-    return copy;
-}
 
 /* --- What a decoder tells, as one piece of text ------------------------------------------------------------------ */
 
@@ -1004,8 +973,5 @@ int main(int argc, char **argv)
     test_outlet();
     if (argc == 3)
         write_text_seeds(argv[2]);
-    printf("1..%d\n", tests);
-    if (failures > 0)
-        printf("# %d of %d failed\n", failures, tests);
-    return failures > 0;
+    return tap_end();
 }

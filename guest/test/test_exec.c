@@ -15,6 +15,7 @@
 
 #include "exec.h"
 #include "power.h"
+#include "tap.h"
 
 #define SOURCES_MAX 8
 #define WINDOW (256 * 1024)
@@ -24,20 +25,12 @@
 struct agent agent;
 
 static struct source *sources[SOURCES_MAX];
-static int tests;
-static int failures;
 /* What the streams of the wire carried. */
 static size_t output_bytes[ERROR_ID + 1];
 static uint64_t credit_given;
 static int ends[ERROR_ID + 1];
 static uint8_t last_byte;
 static int freed;
-
-static void test(int passed, const char *name)
-{
-    printf("%s %d - %s\n", passed ? "ok" : "not ok", ++tests, name);
-    failures += !passed;
-}
 
 /* --- What main.c, power.c and exec.c are to the rest -------------------------------------------------------------- */
 
@@ -140,7 +133,7 @@ static struct exec exec;
 /* Its own ends. */
 static int child[3];
 
-static void must(int result)
+static void require(int result)
 {
     if (result < 0)
         die("%s", strerror(errno));
@@ -160,8 +153,8 @@ static void begin(int tty)
     exec.error = (struct stream){.events = &no_events, .owner = &exec};
     streams_add(&agent.streams, &exec.main, MAIN_ID);
     if (tty) {
-        must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pipes[0]));
-        must(fcntl(pipes[0][0], F_SETFL, O_NONBLOCK));
+        require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pipes[0]));
+        require(fcntl(pipes[0][0], F_SETFL, O_NONBLOCK));
         child[0] = child[1] = pipes[0][1];
         child[2] = -1;
         input_open(&exec, pipes[0][0]);
@@ -170,10 +163,10 @@ static void begin(int tty)
     }
     streams_add(&agent.streams, &exec.error, ERROR_ID);
     for (int i = 0; i < 3; i++)
-        must(pipe2(pipes[i], O_CLOEXEC));
-    must(fcntl(pipes[0][1], F_SETFL, O_WRONLY | O_NONBLOCK));
-    must(fcntl(pipes[1][0], F_SETFL, O_NONBLOCK));
-    must(fcntl(pipes[2][0], F_SETFL, O_NONBLOCK));
+        require(pipe2(pipes[i], O_CLOEXEC));
+    require(fcntl(pipes[0][1], F_SETFL, O_WRONLY | O_NONBLOCK));
+    require(fcntl(pipes[1][0], F_SETFL, O_NONBLOCK));
+    require(fcntl(pipes[2][0], F_SETFL, O_NONBLOCK));
     child[0] = pipes[0][0];
     child[1] = pipes[1][1];
     child[2] = pipes[2][1];
@@ -356,7 +349,7 @@ int main(void)
     int wire[2];
     static const uint8_t hello[] = HELLO_MAGIC;
     signal(SIGPIPE, SIG_IGN);
-    must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, wire));
+    require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, wire));
     host = wire[1];
     agent.wire = (struct wire){.fd = wire[0], .mailbox = -1};
     agent.wire.out_capacity = 2 * (FRAME_BYTES_MAX + HEADER_BYTES);
@@ -372,8 +365,5 @@ int main(void)
     test_typed_end();
     test_output();
     free(agent.wire.out);
-    printf("1..%d\n", tests);
-    if (failures > 0)
-        printf("# %d of %d failed\n", failures, tests);
-    return failures > 0;
+    return tap_end();
 }

@@ -5,49 +5,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "archive.h"
+#include "directories.h"
 #include "file_request.h"
 #include "file_sink.h"
 #include "file_tree.h"
+#include "tap.h"
 
 #define MEBIBYTE (1024 * 1024)
-
-static int tests;
-static int failures;
-
-__attribute__((format(printf, 2, 3))) static void test(int passed, const char *name, ...)
-{
-    va_list arguments;
-    va_start(arguments, name);
-    printf("%s %d - ", passed ? "ok" : "not ok", ++tests);
-    vprintf(name, arguments);
-    putchar('\n');
-    va_end(arguments);
-    failures += !passed;
-}
-
-static void *must(void *memory)
-{
-    if (memory == NULL) {
-        puts("Bail out! no memory");
-        exit(1);
-    }
-    return memory;
-}
-
-static uint8_t *exact(const void *bytes, size_t length)
-{
-    uint8_t *copy = must(malloc(length > 0 ? length : 1));
-    memcpy(copy, bytes, length);
-    return copy;
-}
 
 /* --- The golden records ------------------------------------------------------------------------------------------ */
 
@@ -365,6 +337,54 @@ static void test_tree(void)
         failures++;
 }
 
+static long make_directories(const char *path)
+{
+    char changed[64];
+    snprintf(changed, sizeof changed, "%s", path);
+    return directories_make(changed, 0700);
+}
+
+static void test_directories(void)
+{
+    struct stat found;
+    test(make_directories("made/b//c/") == 5 && stat("made/b/c", &found) == 0, "what is missing of a path is made");
+    test(make_directories("made/b/c") == 0, "nothing is made of what is there");
+    test(make_directories("made/b/d/e") == 9, "the first one made is told of");
+    close(open("made/file", O_WRONLY | O_CREAT, 0600));
+    test(make_directories("made/file") == -1 && errno == EEXIST, "a file in its place is an error");
+    test(make_directories("made/file/d") == -1 && errno == ENOTDIR, "one above, too");
+    int linked = symlink("nowhere", "made/link");
+    test(linked == 0 && make_directories("made/link/d") == -1 && errno == ENOENT, "a link to nowhere is no directory");
+    if (system("rm -r made") != 0)
+        failures++;
+}
+
+/* Makes directories of its own below those that all makers make. How many could not be made. */
+static int make_rounds(int maker)
+{
+    char path[64];
+    int wrong = 0;
+    for (int round = 0; round < 500; round++) {
+        snprintf(path, sizeof path, "shared/%d/a/b/%d", round, maker);
+        wrong += make_directories(path) < 0;
+    }
+    return wrong;
+}
+
+static void test_directories_together(void)
+{
+    int wrong = 0;
+    int status;
+    for (int maker = 0; maker < 4; maker++)
+        if (fork() == 0)
+            _exit(make_rounds(maker) > 0);
+    while (wait(&status) > 0)
+        wrong += status != 0;
+    test(wrong == 0, "several make the same directories at once");
+    if (system("rm -r shared") != 0)
+        failures++;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 3 || chdir(argv[2]) != 0) {
@@ -388,6 +408,7 @@ int main(int argc, char **argv)
     test_holes();
     test_pipe_sink();
     test_tree();
-    printf("1..%d\n", tests);
-    return failures > 0;
+    test_directories();
+    test_directories_together();
+    return tap_end();
 }
