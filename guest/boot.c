@@ -64,7 +64,7 @@ static void add_entropy(const char *hex)
     if (strlen(hex) != SEED_BYTES * 2)
         return;
     for (int i = 0; i < SEED_BYTES; i++)
-        seed.bytes[i] = (unsigned char)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
+        seed.bytes[i] = (unsigned char)(hex_digit(hex[2 * i]) * 16 + hex_digit(hex[2 * i + 1]));
     int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
     if (fd < 0)
         return;

@@ -101,8 +101,6 @@ static const char *open_arrived(uint32_t id, const struct json *request)
     const char *service = json_text(request, "service", "");
     if (id % 2 == 0 || streams_find(&agent.streams, id) != NULL)
         return "a stream is opened that is not the host's to open";
-    if (id > agent.streams.highest)
-        agent.streams.highest = id;
     if (strcmp(service, "exec") == 0)
         exec_open(id, request);
     else if (strcmp(service, "files") == 0)

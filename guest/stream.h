@@ -38,8 +38,6 @@ struct streams {
     size_t count;
     /* The credit HELLO gave new streams. */
     uint32_t window;
-    /* The highest id the host has used: frames of streams above it are a breach. */
-    uint32_t highest;
 };
 
 struct stream *streams_find(struct streams *streams, uint32_t id);
