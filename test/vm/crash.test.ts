@@ -16,6 +16,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BoxliteRuntime, type EngineName, type LiteBox } from '../../src/index.ts';
+import { diceFrom } from './dice.ts';
 import { folders, shell, TestRuntime } from './fixture.ts';
 import { watchForLeaks } from './leaks.ts';
 import { eventuallyNone, inTime } from './polling.ts';
@@ -44,15 +45,6 @@ const SURVIVOR = 'survivor';
 const WRITE =
   'for f in /data /share/data; do head -c 1000000 /dev/urandom > $f; done; sha256sum /data /share/data > /sum; sync';
 const CHECK = 'sha256sum -c /sum';
-
-/** A generator of Park and Miller: the same seed, the same numbers, in [0, sides). */
-function diceFrom(seed: number): (sides: number) => number {
-  let state = seed;
-  return (sides) => {
-    state = (state * 48_271) % 0x7fffffff;
-    return state % sides;
-  };
-}
 
 interface Order {
   readonly seed: number;
