@@ -24,6 +24,7 @@
 #include "cgroup.h"
 #include "clone.h"
 #include "container_root.h"
+#include "process.h"
 #include "rouse.h"
 
 /* From linux/capability.h: what Docker's containers have. */
@@ -177,6 +178,8 @@ pid_t container_fork_outside(void)
     if (setns(container.agent, CLONE_NEWPID) != 0)
         return -1;
     pid_t pid = fork();
+    if (pid == 0)
+        process_run_anywhere();
     if (pid != 0 && setns(container.init, CLONE_NEWPID) != 0)
         /* Commands would be born beside the agent. */
         container.init_pid = -1;

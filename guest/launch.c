@@ -169,6 +169,7 @@ static void run_child(void *argument)
         fail("bad_directory", launch->directory, errno);
     restore_signals();
     process_restore_limits();
+    process_run_anywhere();
     execute(launch);
 }
 

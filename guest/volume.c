@@ -21,6 +21,7 @@
 #include "container.h"
 #include "directories.h"
 #include "power.h"
+#include "process.h"
 #include "user.h"
 
 /* The length, which both begin with, and the number of the operation or of the error behind it. */
@@ -300,6 +301,9 @@ static void mount_done(struct volume *volume, int number)
         return;
     }
     volume->state = VOLUME_SERVING;
+    /* Who asks a volume waits for each answer. */
+    if (agent.wire.is_serial)
+        process_stay_at_interrupts();
     source_add(&volume->source);
     wire_send_json(&agent.wire, FRAME_ACCEPT, volume->stream.id, 0, "{\"uid\":%u,\"gid\":%u}", volume->user.uid,
                    volume->user.gid);

@@ -38,13 +38,15 @@ static int open_device(const char *path, int flags)
     return -1;
 }
 
-static void set_raw(int fd)
+/* Whether it is a terminal. */
+static int set_raw(int fd)
 {
     struct termios termios;
     if (tcgetattr(fd, &termios) != 0)
-        return; /* a virtio port is no terminal */
+        return 0;
     cfmakeraw(&termios);
     tcsetattr(fd, TCSANOW, &termios);
+    return 1;
 }
 
 void wire_open(struct wire *wire, const char *device, const char *mailbox)
@@ -53,7 +55,7 @@ void wire_open(struct wire *wire, const char *device, const char *mailbox)
     wire->fd = device != NULL ? open_device(device, O_RDWR | O_NOCTTY | O_NONBLOCK) : -1;
     if (wire->fd < 0)
         die("cannot open the wire %s", device != NULL ? device : "(BOXLITE_WIRE is not set)");
-    set_raw(wire->fd);
+    wire->is_serial = set_raw(wire->fd);
     wire->mailbox = mailbox != NULL ? open_device(mailbox, O_RDONLY | O_DIRECT) : -1;
     if (mailbox != NULL && wire->mailbox < 0)
         die("cannot open the mailbox %s", mailbox);

@@ -9,6 +9,8 @@
 
 struct wire {
     int fd;
+    /* A serial line, as UML has, and no virtio port. */
+    int is_serial;
     /* The mailbox disk, -1 where there is none. */
     int mailbox;
     uint8_t *mailbox_buffer;

@@ -43,6 +43,7 @@ forEachEngine((engine) => {
       mkdirSync(join(share, 'shared'));
       owner = new TestRuntime(engine);
       box = await owner.makeBox({
+        cpus: 2,
         volumes: [
           { hostPath: join(share, 'inner'), guestPath: '/data/nested/inner' },
           { hostPath: join(share, 'shared'), guestPath: '/data' },
@@ -57,6 +58,11 @@ forEachEngine((engine) => {
       rmSync(share, { recursive: true, force: true });
     });
     const onHost = (name: string) => join(share, 'shared', name);
+
+    it('leaves all processors to what runs in the box', async () => {
+      const allowed = await says(box, "awk '/^Cpus_allowed_list/ { print $2 }' /proc/self/status");
+      assert.equal(allowed, '0-1\n');
+    });
 
     it('is read and written on both sides', async () => {
       writeFileSync(onHost('a'), 'host');
