@@ -49,8 +49,11 @@ async function copyOutput(
 export async function writeTo(to: Writable, piece: string | Uint8Array): Promise<void> {
   if (to.destroyed) return;
   if (to.write(piece)) return;
+  const over = new AbortController();
   // That the reader has gone is no failure of this write.
-  await Promise.race([once(to, 'drain'), once(to, 'close')]).catch(() => undefined);
+  await Promise.race([once(to, 'drain', over), once(to, 'close', over)]).catch(() => undefined);
+  // Else whoever was not called goes on listening.
+  over.abort();
 }
 
 /** What a command that only shows something does when its output cannot be written: it ends. */
