@@ -2,6 +2,7 @@
 import { environmentVariable } from '../base/env.ts';
 import { BoxCommand, type ExecResult, type Execution, type LiteBox } from '../index.ts';
 import { environmentPairs, UsageError, wholeNumber } from './arguments.ts';
+import { exitStatus } from './exit-status.ts';
 import { ScreenModes } from './screen-modes.ts';
 import {
   connectStreams,
@@ -12,10 +13,6 @@ import {
   unwritten,
 } from './streams.ts';
 import { ownTerminalName, ownTerminalSize, TerminalSession } from './terminal.ts';
-
-/** Exit statuses, as Docker and timeout(1) have them. */
-const TIMED_OUT = 124;
-const SIGNALED = 128;
 
 /** Otherwise a program is gone, and nothing says why. */
 const OUT_OF_MEMORY =
@@ -70,7 +67,7 @@ export async function runInBox(
       ? await atTerminal(execution, interactive)
       : await connected(execution, { interactive });
     if (result.outOfMemory) process.stderr.write(OUT_OF_MEMORY);
-    return lost === null ? exitStatus(result) : statusOfUnwritten(lost);
+    return lost === null ? statusOf(result) : statusOfUnwritten(lost);
   } finally {
     stopWatching();
     // Nobody wants the rest of it, and it may never end.
@@ -108,7 +105,7 @@ function statusOfUnwritten(cause: Error): number {
   return status;
 }
 
-function exitStatus(result: ExecResult): number {
-  if (result.timedOut) return TIMED_OUT;
-  return result.exitCode < 0 ? SIGNALED - result.exitCode : result.exitCode;
+function statusOf({ timedOut, exitCode }: ExecResult): number {
+  if (timedOut) return exitStatus.timedOut;
+  return exitCode < 0 ? exitStatus.signaled - exitCode : exitCode;
 }

@@ -3,22 +3,17 @@ import { readFileSync } from 'node:fs';
 import { BoxliteError } from '../base/errors.ts';
 import { UsageError } from './arguments.ts';
 import { commands, usage } from './command-table.ts';
+import { exitStatus } from './exit-status.ts';
 import { endUnwritten } from './streams.ts';
-
-/** Exit statuses of our own, as Docker has them. */
-const USAGE = 2;
-const FAILED = 125;
-const NOT_EXECUTABLE = 126;
-const NOT_FOUND = 127;
 
 async function main(argv: readonly string[]): Promise<number> {
   const debug = argv.includes('--debug') && beforeCommandEnds(argv);
   const [name, ...args] = argv.filter((word, i) => !(word === '--debug' && i <= 1));
-  const command = name === undefined ? undefined : commands[name];
+  const command = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
   try {
     if (name === undefined || name === '--help' || name === '-h') {
       process.stdout.write(`${usage}\n`);
-      return name === undefined ? USAGE : 0;
+      return name === undefined ? exitStatus.usage : 0;
     }
     if (name === '--version' || name === '-V') {
       process.stdout.write(`boxlite ${version()}\n`);
@@ -51,17 +46,19 @@ function report(error: unknown, debug: boolean, name: string): number {
   process.stderr.write(`boxlite: ${text}\n`);
   if (debug && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   if (error instanceof UsageError) {
-    process.stderr.write(`Try "boxlite ${name in commands ? `${name} ` : ''}--help".\n`);
-    return USAGE;
+    process.stderr.write(
+      `Try "boxlite ${Object.hasOwn(commands, name) ? `${name} ` : ''}--help".\n`,
+    );
+    return exitStatus.usage;
   }
-  if (BoxliteError.is(error, 'InvalidArgument')) return USAGE;
-  return BoxliteError.is(error, 'Run') ? runStatus(error) : FAILED;
+  if (BoxliteError.is(error, 'InvalidArgument')) return exitStatus.usage;
+  return BoxliteError.is(error, 'Run') ? runStatus(error) : exitStatus.failed;
 }
 
 function runStatus(error: BoxliteError): number {
   const { code } = (error.cause ?? {}) as { code?: string };
-  if (code === 'not_found') return NOT_FOUND;
-  return code === 'not_executable' ? NOT_EXECUTABLE : FAILED;
+  if (code === 'not_found') return exitStatus.notFound;
+  return code === 'not_executable' ? exitStatus.notExecutable : exitStatus.failed;
 }
 
 process.stdout.on('error', endUnwritten);

@@ -2,12 +2,8 @@ import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { systemCode } from '../base/errors.ts';
 import type { Execution } from '../index.ts';
+import { exitStatus } from './exit-status.ts';
 import type { ScreenModes } from './screen-modes.ts';
-
-/** Exit status when nobody reads our output any more: 128 and the number of SIGPIPE. */
-const BROKEN_PIPE = 141;
-/** When it cannot be written for another reason, such as a full disk: a failure of our own. */
-const UNWRITTEN = 125;
 
 /** How long a command whose terminal has gone may take to end by itself. */
 const HANG_UP_MS = 2_000;
@@ -65,8 +61,11 @@ export function endUnwritten(cause: Error): void {
 
 /** What an output that cannot be written ends a command with: one without a reader as by SIGPIPE. */
 export function unwritten(cause: Error): { readonly status: number; readonly message: string } {
-  if (systemCode(cause) === 'EPIPE') return { status: BROKEN_PIPE, message: '' };
-  return { status: UNWRITTEN, message: `boxlite: Cannot write the output: ${cause.message}\n` };
+  if (systemCode(cause) === 'EPIPE') return { status: exitStatus.brokenPipe, message: '' };
+  return {
+    status: exitStatus.failed,
+    message: `boxlite: Cannot write the output: ${cause.message}\n`,
+  };
 }
 
 async function copyInput(from: Readable, execution: Execution): Promise<void> {

@@ -1,6 +1,7 @@
 /** Commands that work on boxes named on the command line. */
 import { BoxliteError, type BoxliteRuntime, isRunning, type LiteBox } from '../index.ts';
 import { UsageError } from './arguments.ts';
+import { exitStatus } from './exit-status.ts';
 
 /** The box of that name or id. @throws BoxliteError `NotFound` */
 export async function requireBox(runtime: BoxliteRuntime, name: string): Promise<LiteBox> {
@@ -33,7 +34,7 @@ export function oneBox(rest: readonly string[], command: string): string {
   return name;
 }
 
-/** Does it with each, whatever becomes of the others; 1 if it failed with any. @throws UsageError */
+/** Does it with each, whatever becomes of the others. Returns what to exit with. @throws UsageError */
 export async function withEach(
   names: readonly string[],
   command: string,
@@ -46,7 +47,7 @@ export async function withEach(
     const { reason } = outcome;
     process.stderr.write(`boxlite: ${reason instanceof Error ? reason.message : reason}\n`);
   }
-  return outcomes.every(({ status }) => status === 'fulfilled') ? 0 : 1;
+  return outcomes.every(({ status }) => status === 'fulfilled') ? 0 : exitStatus.failed;
 }
 
 /** Does it with each, and prints the names of those with which it worked. @throws UsageError */

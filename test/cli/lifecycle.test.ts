@@ -108,7 +108,7 @@ describe('boxlite', () => {
     assert.equal(stats.commandsRunTotal, 4);
 
     const refused = await cli.run(['rm', 'web']);
-    assert.equal(refused.status, 1);
+    assert.equal(refused.status, 125);
     assert.match(refused.stderr, /^boxlite: .*force\n$/);
     assert.equal(await cli.say('stop', '-t', '5', 'web'), 'web');
     const stopped = await cli.run(['exec', 'web', 'true']);
@@ -218,7 +218,7 @@ describe('boxlite', () => {
     const size = Number((await cli.say('exec', 'data', 'df', '-m', '/')).split(/ +/).at(-5));
     assert.ok(size > 1536 && size <= 2048, `${size} MiB`);
     const refused = await cli.run(['start', '--disk-size', '3', 'data']);
-    assert.equal(refused.status, 1);
+    assert.equal(refused.status, 125);
     assert.match(refused.stderr, /while it runs: stop it first\n$/);
   });
 
