@@ -28,6 +28,17 @@ export function parseCommandLine<Options extends ParseArgsOptionsConfig>(
   }
 }
 
+/** The same for a command that nothing is named to. @throws UsageError */
+export function parseOptions<Options extends ParseArgsOptionsConfig>(
+  args: readonly string[],
+  options: Options,
+  command: string,
+): Parsed<Options>['values'] {
+  const { values, rest } = parseCommandLine(args, options);
+  if (rest.length > 0) throw new UsageError(`${command}: expected no name, got "${rest[0]}"`);
+  return values;
+}
+
 function firstPositional(args: readonly string[], options: ParseArgsOptionsConfig): number {
   const { tokens } = parseArgs({
     args: [...args],

@@ -1,13 +1,11 @@
 /** Options that describe a box, as `run` and `create` have them. */
 import { environmentVariable } from '../base/env.ts';
 import type { BoxliteRuntime, BoxOptions, ImageConfig } from '../index.ts';
+import { BUILTIN_BASE, DEFAULT_IMAGE } from '../spec/box-spec.ts';
 import { environmentPairs, UsageError, wholeNumber } from './arguments.ts';
 import { portFlag } from './port-flag.ts';
 import { shown } from './progress.ts';
 import { volumeFlag } from './volume-flag.ts';
-
-/** As the library has it. */
-const DEFAULT_IMAGE = 'alpine:latest';
 
 export const boxOptions = {
   env: { type: 'string', short: 'e', multiple: true },
@@ -93,7 +91,7 @@ export async function commandOfImage(
   values: BoxValues,
   image: string,
 ): Promise<Pick<ImageConfig, 'entrypoint' | 'cmd'>> {
-  if (values.rootfs !== undefined || image === 'builtin:base') return { entrypoint: [], cmd: [] };
+  if (values.rootfs !== undefined || image === BUILTIN_BASE) return { entrypoint: [], cmd: [] };
   if ((await runtime.images.get(image)) === null) {
     await shown(false, (onProgress) => runtime.images.pull(image, { onProgress }));
   }

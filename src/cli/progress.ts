@@ -15,14 +15,10 @@ interface Layer {
 
 /** Shows a pull on stderr: a bar for each layer in a terminal, a line for each event elsewhere. */
 class PullDisplay implements Disposable {
-  readonly #out: NodeJS.WriteStream;
+  readonly #out = process.stderr;
   #layers: Layer[] = [];
   #drawnLines = 0;
   #drawnAt = 0;
-
-  constructor(out: NodeJS.WriteStream = process.stderr) {
-    this.#out = out;
-  }
 
   show(progress: ImageProgress): void {
     switch (progress.kind) {

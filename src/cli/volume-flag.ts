@@ -5,15 +5,13 @@ import { UsageError } from './arguments.ts';
 /** Docker's words for what is as it is here: labels, consistency of its own file sharing, mounts that stay to themselves. */
 const WITHOUT_MEANING = ['z', 'Z', 'cached', 'delegated', 'consistent', 'private', 'rprivate'];
 /** Docker's words for what a box does not have, and why. */
-const REFUSED: Readonly<Record<string, string>> = {
-  nocopy: 'it is about named volumes, which there are not',
-  ...Object.fromEntries(
-    ['shared', 'rshared', 'slave', 'rslave'].map((word) => [
-      word,
-      'what is mounted on the host or in the box later does not pass between them',
-    ]),
+const REFUSED: ReadonlyMap<string, string> = new Map([
+  ['nocopy', 'it is about named volumes, which there are not'],
+  ...['shared', 'rshared', 'slave', 'rslave'].map(
+    (word) =>
+      [word, 'what is mounted on the host or in the box later does not pass between them'] as const,
   ),
-};
+]);
 
 /**
  * Reads one volume. Of the options `ro` and `rw` count; several are separated by commas.
@@ -36,7 +34,7 @@ export function volumeFlag(given: string): VolumeSpec {
   if (options === '') throw wrong('expected ro or rw behind the last ":"');
   const words = options?.split(',') ?? [];
   for (const [i, word] of words.entries()) {
-    const why = REFUSED[word];
+    const why = REFUSED.get(word);
     if (why !== undefined) throw wrong(`there is no option "${word}": ${why}`);
     if (word !== 'ro' && word !== 'rw' && !WITHOUT_MEANING.includes(word)) {
       throw wrong(`unknown option "${word}", expected ro or rw`);

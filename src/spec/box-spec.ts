@@ -89,6 +89,9 @@ export interface RuntimeSpec {
   readonly engine: EngineChoice;
 }
 
+/** The image of boxes that nothing is said about. */
+export const DEFAULT_IMAGE = 'alpine:latest';
+
 /** The name of the root file system that comes with BoxLite. */
 export const BUILTIN_BASE = 'builtin:base';
 

@@ -1,7 +1,7 @@
 // pure
 /** Options as users write them in, checked and complete ones out. No I/O happens here. */
 
-import type { BoxSpec, RuntimeSpec } from './box-spec.ts';
+import { type BoxSpec, DEFAULT_IMAGE, type RuntimeSpec } from './box-spec.ts';
 import { durationMs } from './duration.ts';
 import { environment, guestPath, user, words } from './guest-values.ts';
 import { absoluteHostPath } from './host-path.ts';
@@ -36,7 +36,7 @@ const DEFAULT_CPUS = 2;
 const DEFAULT_MEMORY_MIB = 512;
 const DEFAULT_DISK_GIB = 10;
 const MEMORY_MIB_MIN = 64;
-const DEFAULT_ROOTFS = Object.freeze({ kind: 'image', reference: 'alpine:latest' } as const);
+const DEFAULT_ROOTFS = Object.freeze({ kind: 'image', reference: DEFAULT_IMAGE } as const);
 const DEFAULT_NETWORK = Object.freeze({ mode: 'enabled', allowNet: Object.freeze([]) } as const);
 const BOX_NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/;
 

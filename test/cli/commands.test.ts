@@ -53,6 +53,25 @@ describe('boxlite', () => {
     assert.equal((await boxlite(['kernel', 'build', 'steam'])).status, 2);
   });
 
+  it('does not know words that mean nothing to it, nor names of what every object has', async () => {
+    for (const words of [
+      ['constructor'],
+      ['image', 'constructor'],
+      ['doctor', 'now'],
+      ['doctor', '--format', 'yaml'],
+      ['images', 'alpine'],
+      ['image', 'export', 'alpine', 'file', 'more'],
+      ['image', 'prune', 'alpine'],
+      ['kernel', 'ls', 'uml'],
+      ['kernel', 'ls', '--format', 'yaml'],
+      ['kernel', 'ls', '--source', 'linux.tar'],
+    ]) {
+      const { status, stderr } = await boxlite(words);
+      assert.equal(status, 2, words.join(' '));
+      assert.match(stderr, /^boxlite: .+\nTry "boxlite .*--help"\.\n$/, words.join(' '));
+    }
+  });
+
   it('says which folder is wrong when a variable is', async () => {
     const { status, stderr } = await boxlite(['kernel', 'ls'], {
       env: { BOXLITE_CACHE: 'relative' },

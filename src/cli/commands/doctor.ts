@@ -1,15 +1,18 @@
 import { BoxliteRuntime, type EngineReport } from '../../index.ts';
-import { parseCommandLine } from '../arguments.ts';
+import { parseOptions, UsageError } from '../arguments.ts';
 
 export const doctorUsage = `boxlite doctor [--format text|json]
 
 Tells what this host can run boxes on, what was tried, and what to do about what does not work.`;
 
 export async function doctor(args: readonly string[]): Promise<number> {
-  const { values } = parseCommandLine(args, { format: { type: 'string' } });
+  const { format = 'text' } = parseOptions(args, { format: { type: 'string' } }, 'doctor');
+  if (!['text', 'table', 'json'].includes(format)) {
+    throw new UsageError(`--format: expected text or json, got "${format}"`);
+  }
   await using runtime = new BoxliteRuntime();
   const reports = await runtime.engines({ retry: true });
-  const text = values.format === 'json' ? JSON.stringify(reports, null, 2) : describe(reports);
+  const text = format === 'json' ? JSON.stringify(reports, null, 2) : describe(reports);
   process.stdout.write(`${text}\n`);
   return reports.some((report) => report.usable) ? 0 : 1;
 }

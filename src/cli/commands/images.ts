@@ -1,5 +1,5 @@
 import { BoxliteRuntime, type ImageInfo } from '../../index.ts';
-import { parseCommandLine, UsageError } from '../arguments.ts';
+import { parseCommandLine, parseOptions, UsageError } from '../arguments.ts';
 import { shown } from '../progress.ts';
 import { ago, listFormat, size, table } from '../table.ts';
 
@@ -30,36 +30,37 @@ const listOptions = {
 } as const;
 
 export async function images(args: readonly string[]): Promise<number> {
-  const { values } = parseCommandLine(args, listOptions);
+  const values = parseOptions(args, listOptions, 'images');
   if (values.quiet === true && values.format !== undefined) {
     throw new UsageError('images: choose one of -q and --format');
   }
+  const format = listFormat(values.format);
   await using runtime = new BoxliteRuntime();
   const list = await runtime.images.list();
-  process.stdout.write(values.quiet === true ? names(list) : formatted(list, values.format));
+  process.stdout.write(values.quiet === true ? names(list) : formatted(list, format));
   return 0;
 }
 
 export async function image(args: readonly string[]): Promise<number> {
   const [action = '', ...others] = args;
-  const command = actions[action];
+  const command = actions.get(action);
   if (command === undefined) {
-    throw new UsageError(`image: expected ${Object.keys(actions).join(', ')}, got "${action}"`);
+    throw new UsageError(`image: expected ${[...actions.keys()].join(', ')}, got "${action}"`);
   }
   return command(others);
 }
 
-const actions: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
-  ls: images,
-  inspect,
-  import: importImage,
-  export: exportImage,
-  rm: remove,
-  prune,
-};
+const actions: ReadonlyMap<string, (args: readonly string[]) => Promise<number>> = new Map([
+  ['ls', images],
+  ['inspect', inspect],
+  ['import', importImage],
+  ['export', exportImage],
+  ['rm', remove],
+  ['prune', prune],
+]);
 
 async function inspect(args: readonly string[]): Promise<number> {
-  const references = required(parseCommandLine(args, {}).rest, 'inspect', 1);
+  const references = required(args, 'inspect', { from: 1 });
   await using runtime = new BoxliteRuntime();
   const found = await Promise.all(references.map((name) => runtime.images.inspect(name)));
   process.stdout.write(`${JSON.stringify(found, null, 2)}\n`);
@@ -67,7 +68,7 @@ async function inspect(args: readonly string[]): Promise<number> {
 }
 
 async function importImage(args: readonly string[]): Promise<number> {
-  const [path = '', reference] = required(parseCommandLine(args, {}).rest, 'import', 1);
+  const [path = '', reference] = required(args, 'import', { from: 1, to: 2 });
   await using runtime = new BoxliteRuntime();
   const info = await shown(false, (onProgress) =>
     runtime.images.import(path, { onProgress, ...(reference === undefined ? {} : { reference }) }),
@@ -77,14 +78,14 @@ async function importImage(args: readonly string[]): Promise<number> {
 }
 
 async function exportImage(args: readonly string[]): Promise<number> {
-  const [reference = '', path = ''] = required(parseCommandLine(args, {}).rest, 'export', 2);
+  const [reference = '', path = ''] = required(args, 'export', { from: 2, to: 2 });
   await using runtime = new BoxliteRuntime();
   await runtime.images.export(reference, path);
   return 0;
 }
 
 async function remove(args: readonly string[]): Promise<number> {
-  const references = required(parseCommandLine(args, {}).rest, 'rm', 1);
+  const references = required(args, 'rm', { from: 1 });
   await using runtime = new BoxliteRuntime();
   for (const reference of references) {
     await runtime.images.remove(reference);
@@ -94,7 +95,8 @@ async function remove(args: readonly string[]): Promise<number> {
 }
 
 async function prune(args: readonly string[]): Promise<number> {
-  const { values } = parseCommandLine(args, { all: { type: 'boolean', short: 'a' } });
+  const options = { all: { type: 'boolean', short: 'a' } } as const;
+  const values = parseOptions(args, options, 'image prune');
   await using runtime = new BoxliteRuntime();
   const { images: removed, bytesFreed } = await runtime.images.prune({ all: values.all === true });
   for (const reference of removed) process.stdout.write(`${reference}\n`);
@@ -102,17 +104,28 @@ async function prune(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-function required(rest: readonly string[], action: string, count: number): readonly string[] {
-  if (rest.length >= count) return rest;
-  throw new UsageError(`image ${action}: ${count - rest.length} argument(s) missing`);
+/** As many words as an action takes. @throws UsageError */
+function required(
+  args: readonly string[],
+  action: string,
+  { from, to = Number.POSITIVE_INFINITY }: { readonly from: number; readonly to?: number },
+): readonly string[] {
+  const { rest } = parseCommandLine(args, {});
+  if (rest.length < from) {
+    throw new UsageError(`image ${action}: ${from - rest.length} argument(s) missing`);
+  }
+  if (rest.length > to) {
+    throw new UsageError(`image ${action}: expected no more words, got "${rest[to]}"`);
+  }
+  return rest;
 }
 
 function names(list: readonly ImageInfo[]): string {
   return list.map((info) => `${info.reference}\n`).join('');
 }
 
-function formatted(list: readonly ImageInfo[], format: string | undefined): string {
-  if (listFormat(format) === 'json') return `${JSON.stringify(list, null, 2)}\n`;
+function formatted(list: readonly ImageInfo[], format: 'table' | 'json'): string {
+  if (format === 'json') return `${JSON.stringify(list, null, 2)}\n`;
   const now = new Date();
   return table(
     ['IMAGE', 'ID', 'PULLED', 'LAYERS', 'DISK'],

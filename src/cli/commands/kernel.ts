@@ -1,5 +1,6 @@
 import { buildKernels, type KernelFlavor, listKernels } from '../../index.ts';
-import { parseCommandLine, UsageError } from '../arguments.ts';
+import { parseCommandLine, parseOptions, UsageError } from '../arguments.ts';
+import { listFormat } from '../table.ts';
 
 export const kernelUsage = `boxlite kernel ls [--format table|json]
 boxlite kernel build [--source TARBALL] [uml] [vm]
@@ -11,8 +12,6 @@ Examples:
     boxlite kernel ls
     boxlite kernel build`;
 
-const options = { format: { type: 'string' }, source: { type: 'string' } } as const;
-
 export async function kernel(args: readonly string[]): Promise<number> {
   const [action, ...others] = args;
   if (action === 'ls') return list(others);
@@ -21,9 +20,10 @@ export async function kernel(args: readonly string[]): Promise<number> {
 }
 
 async function list(args: readonly string[]): Promise<number> {
-  const { values } = parseCommandLine(args, options);
+  const values = parseOptions(args, { format: { type: 'string' } }, 'kernel ls');
+  const format = listFormat(values.format);
   const kernels = await listKernels();
-  if (values.format === 'json') {
+  if (format === 'json') {
     process.stdout.write(`${JSON.stringify(kernels, null, 2)}\n`);
     return 0;
   }
@@ -36,7 +36,7 @@ async function list(args: readonly string[]): Promise<number> {
 }
 
 async function build(args: readonly string[]): Promise<number> {
-  const { values, rest } = parseCommandLine(args, options);
+  const { values, rest } = parseCommandLine(args, { source: { type: 'string' } });
   for (const flavor of rest) {
     if (flavor !== 'uml' && flavor !== 'vm') {
       throw new UsageError(`kernel build: expected "uml" or "vm", got "${flavor}"`);

@@ -1,6 +1,6 @@
 import { type BoxInfo, BoxliteRuntime, BoxStatus } from '../../index.ts';
 import { portText } from '../../spec/port-text.ts';
-import { parseCommandLine, UsageError } from '../arguments.ts';
+import { parseOptions, UsageError } from '../arguments.ts';
 import { pairs } from '../box-options.ts';
 import { ago, listFormat, table } from '../table.ts';
 
@@ -24,8 +24,7 @@ const options = {
 } as const;
 
 export async function ls(args: readonly string[]): Promise<number> {
-  const { values, rest } = parseCommandLine(args, options);
-  if (rest.length > 0) throw new UsageError(`ls: expected no name, got "${rest[0]}"`);
+  const values = parseOptions(args, options, 'ls');
   const format = listFormat(values.format);
   await using runtime = new BoxliteRuntime();
   const boxes = await runtime.listInfo(filterOf(values.filter ?? [], values.all === true));
