@@ -14,11 +14,11 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { systemCode } from '../base/errors.ts';
+import { orAborted } from '../base/or-aborted.ts';
 import { type Blob, type BlobFolder, storing } from './blob-folder.ts';
 import { DigestVerifier } from './digest.ts';
 import { FileLock } from './file-lock.ts';
 import { malformed } from './json-document.ts';
-import { orAborted } from './or-aborted.ts';
 
 /** Where a blob's bytes come from: those from `offset` to the end. */
 export type BlobOrigin = (offset: number, signal: AbortSignal) => AsyncIterable<Uint8Array>;

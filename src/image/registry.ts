@@ -7,6 +7,7 @@
 
 import type { ProxySettings } from '../base/env.ts';
 import { BoxliteError } from '../base/errors.ts';
+import { orAborted } from '../base/or-aborted.ts';
 import { DOCKER_HUB } from '../spec/image-name.ts';
 import type { RegistryTransport } from '../spec/image-registry.ts';
 import { Authorizer } from './auth.ts';
@@ -18,7 +19,6 @@ import { malformed } from './json-document.ts';
 import { type Descriptor, MANIFEST_BYTES_MAX } from './manifest.ts';
 import { ACCEPTED_MANIFESTS } from './media-types.ts';
 import { isNotTls, isUnreachable } from './network-error.ts';
-import { orAborted } from './or-aborted.ts';
 import { hostOf, isLoopback } from './proxy.ts';
 import { htmlAnswer, unexpectedAnswer } from './registry-answer.ts';
 import { registryBlob } from './registry-blob.ts';

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { execRequest } from '../box/exec-request.ts';
 import type { ExecResult } from '../box/exec-result.ts';
 import type { ExecOutput } from '../box/exec-streams.ts';
@@ -9,6 +8,7 @@ import type { Channel } from '../portal/channel.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
 import type { LogEntry } from '../spec/info.ts';
 import { MainLog } from './main-log.ts';
+import { withTimeout } from './with-timeout.ts';
 
 /** How long output may still come after the command's end, which children of it hold open. */
 const OUTPUT_GRACE_MS = 1_000;
@@ -70,7 +70,7 @@ export class MainCommand {
   async stop(timeoutMs: number): Promise<void> {
     if (timeoutMs === 0) return;
     await this.#execution.signal(this.#stopSignal).catch(() => undefined);
-    await within(timeoutMs, this.ended);
+    await withTimeout(this.ended, timeoutMs, null);
   }
 }
 
@@ -110,12 +110,12 @@ export function isDone(exitReason: string | null): boolean {
 }
 
 async function record(execution: Execution, log: MainLog): Promise<ExecResult | null> {
-  const outputs = Promise.all([
+  const outputs: Promise<unknown> = Promise.all([
     copy(execution.stdout(), 'stdout', log),
     copy(execution.stderr(), 'stderr', log),
   ]);
   const result = await execution.wait().catch(() => null);
-  await within(OUTPUT_GRACE_MS, outputs);
+  await withTimeout(outputs, OUTPUT_GRACE_MS, null);
   await log[Symbol.asyncDispose]();
   return result;
 }
@@ -129,18 +129,5 @@ async function copy(
     for await (const line of from ?? []) await log.append(source, line);
   } catch {
     // The box was lost, and the rest of its output with it.
-  }
-}
-
-/** Waits for `work`, or this long. */
-async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
-  using timer = new TimerControl();
-  await Promise.race([work, sleep(timeoutMs, undefined, timer).catch(() => undefined)]);
-}
-
-/** Ends a timer that has been of no use. */
-class TimerControl extends AbortController implements Disposable {
-  [Symbol.dispose](): void {
-    this.abort();
   }
 }

@@ -1,5 +1,5 @@
 import { BoxliteError } from '../base/errors.ts';
-import { orAborted } from '../image/or-aborted.ts';
+import { orAborted } from '../base/or-aborted.ts';
 import type { BoxOwner, BoxRow } from '../store/box-row.ts';
 import type { Home } from './home.ts';
 import { OwnBox } from './own-box.ts';

@@ -1,4 +1,4 @@
-import { orAborted } from '../image/or-aborted.ts';
+import { orAborted } from '../base/or-aborted.ts';
 
 /** Work that several wait for, such as a boot: it is given up when the last of them does not want it any more. */
 export class SharedWork<T> {

@@ -4,6 +4,7 @@ import { printable } from '../portal/control.ts';
 import { VmmProcess } from '../process/vmm.ts';
 import type { LaunchPlan, Mailbox, ProcessExit } from '../spec/parts.ts';
 import { lastWords } from './last-words.ts';
+import { withTimeout } from './with-timeout.ts';
 
 /** Lines of the console an error shows. */
 const CONSOLE_LINES = 20;
@@ -134,15 +135,4 @@ function describeEnd({ code, signal }: ProcessExit, console: string): string {
     signal === null ? `the VMM ended with status ${code}` : `the VMM was ended by ${signal}`;
   const said = lastWords(console);
   return said === null ? how : `${how}; its guest said "${said}"`;
-}
-
-/** `work`'s result, or `fallback` if it takes longer. */
-async function withTimeout<T>(work: Promise<T>, timeoutMs: number, fallback: T): Promise<T> {
-  const late = Promise.withResolvers<T>();
-  const timer = setTimeout(() => late.resolve(fallback), timeoutMs);
-  try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
