@@ -53,14 +53,16 @@ export async function trustAuthority(
   { pem, certificate, name }: CertificateAuthority,
 ): Promise<void> {
   const host = { connect: async () => ({ channel }), busy: <T>(work: Promise<T>) => work };
-  const fs = new BoxFileSystem(new FileService(host));
-  const bundles = await Promise.all(BUNDLES.map((path) => readBundle(fs, path)));
+  const service = new FileService(host);
+  const fs = new BoxFileSystem(service);
+  const bundles = await Promise.all(BUNDLES.map((path) => readCertificates(service, path)));
   const changed = new Map<string, string>();
   for (const [i, path] of BUNDLES.entries()) {
-    const text = bundles[i] ?? null;
-    if (text !== null) changed.set(path, withAuthority(text, pem));
+    const text = bundles[i]?.toString('utf8');
+    if (text !== undefined) changed.set(path, withAuthority(text, pem));
   }
-  const all = bundles.find((text) => text !== null) ?? `${rootCertificates.join('\n')}\n`;
+  const own = bundles.find((bytes) => bytes !== null)?.toString('utf8');
+  const all = own ?? `${rootCertificates.join('\n')}\n`;
   await fs.mkdir('/etc/ssl', { recursive: true });
   changed.set(TRUST_BUNDLE_PATH, withAuthority(all, pem));
   changed.set(AUTHORITY_PATH, pem);
@@ -71,7 +73,11 @@ export async function trustAuthority(
   ];
   await Promise.all([
     ...extra.map((path) => ifThere(fs.writeFile(path, pem))),
-    ...(await keystoresOf(fs)).map((path) => ifThere(trustInJava(fs, path, certificate))),
+    ...(await keystoresOf(fs)).map(async (path) => {
+      const keystore = await readCertificates(service, path);
+      const changed = keystore === null ? null : withTrusted(keystore, certificate);
+      if (changed !== null) await ifThere(fs.writeFile(path, changed));
+    }),
   ]);
 }
 
@@ -87,18 +93,8 @@ async function keystoresOf(fs: BoxFileSystem): Promise<string[]> {
   return [...new Set(found.filter((path) => path !== null))];
 }
 
-async function trustInJava(
-  fs: BoxFileSystem,
-  path: string,
-  certificate: Uint8Array,
-): Promise<void> {
-  if ((await fs.stat(path)).size > BUNDLE_BYTES_MAX) return;
-  const changed = withTrusted(await fs.readFile(path), certificate);
-  if (changed !== null) await fs.writeFile(path, changed);
-}
-
 /** A list of certificates with ours at its end, once. */
-export function withAuthority(text: string, pem: string): string {
+function withAuthority(text: string, pem: string): string {
   const [start, end] = [text.indexOf(BEGIN), text.indexOf(END)];
   const rest =
     start < 0 || end < start ? text : text.slice(0, start) + text.slice(end + END.length);
@@ -106,10 +102,15 @@ export function withAuthority(text: string, pem: string): string {
   return `${rest}${separator}${BEGIN}${pem}${END}`;
 }
 
-/** Null if there is none that anybody could use. */
-async function readBundle(fs: BoxFileSystem, path: string): Promise<string | null> {
-  const size = (await ifThere(fs.stat(path)))?.size ?? Number.POSITIVE_INFINITY;
-  return size > BUNDLE_BYTES_MAX ? null : await ifThere(fs.readFile(path, 'utf8'));
+/**
+ * Null if there is none that anybody could use. An image, or whoever had the box's disk before, may have put a device
+ * there that never ends, or a FIFO that never begins.
+ */
+async function readCertificates(service: FileService, path: string): Promise<Buffer | null> {
+  const found = await ifThere(new BoxFileSystem(service).stat(path));
+  if (found?.isFile() !== true) return null;
+  const call = { op: 'read', syscall: 'open', path };
+  return await ifThere(service.run(call, (request) => request.readAll(BUNDLE_BYTES_MAX)));
 }
 
 /** Null where the image has no such file or folder, which then needs nothing in it. */

@@ -183,6 +183,20 @@ if (inNamespace(import.meta.filename)) {
       await owner.runtime.remove('private');
     });
 
+    it('a box with a list of certificates that has no end, or no beginning, starts', async () => {
+      await using owner = new TestRuntime(engine);
+      const box = await owner.makeBox({ ...options, autoRemove: false, diskSizeGb: 1 });
+      const script = `mkdir -p /etc/ssl/certs /etc/pki/tls/certs
+        ln -sf /dev/zero /etc/ssl/certs/ca-certificates.crt
+        rm -f /etc/ssl/cert.pem; mkfifo /etc/ssl/cert.pem
+        truncate -s 3G /etc/pki/tls/certs/ca-bundle.crt`;
+      assert.equal((await shell(box, script)).exitCode, 0);
+      await box.stop();
+      assert.equal((await shell(box, 'grep -c BEGIN.CERT $SSL_CERT_FILE')).exitCode, 0);
+      await box.stop();
+      await owner.runtime.remove(box.id);
+    });
+
     it('a box keeps its secrets for other programs, and on the disk nobody reads them', async () => {
       await using owner = new TestRuntime(engine);
       const ask = async (box: LiteBox) => {
