@@ -60,6 +60,8 @@ export interface Booted {
   /** Null if it is disabled. */
   readonly network: NetworkLink | null;
   readonly timings: BootTimings;
+  /** How long whatever else belongs to its start may take, in milliseconds. */
+  readonly timeoutMs: number;
   /** Whoever takes this ends the VM with it. */
   readonly resources: AsyncDisposable;
 }
@@ -152,7 +154,8 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
 
   const containerMs = wholeNumber(answer, 'containerUs', CONTAINER_US_MAX) / 1000;
   const timings = { engineMs, imageMs, diskMs, agentMs, containerMs };
-  return { vm, engine: ready, config, network, timings, resources: kept.move() };
+  signal?.throwIfAborted();
+  return { vm, engine: ready, config, network, timings, timeoutMs, resources: kept.move() };
 }
 
 /** User-mode Linux as it is without its seccomp mode, on which its second processor depends. */

@@ -31,7 +31,6 @@ export class BoxCounts implements ExecCounters {
     };
     this.#sent = 0;
     this.#received = 0;
-    if (this.#home.closed) return;
-    this.#home.store.metrics.countBox(this.#id, counts);
+    this.#home.count((metrics) => metrics.countBox(this.#id, counts));
   }
 }

@@ -6,6 +6,7 @@ import { BoxDisks } from '../disk/box-disk.ts';
 import { thisProcess } from '../process/identity.ts';
 import type { ProcessIdentity } from '../spec/process-identity.ts';
 import type { BoxRow } from '../store/box-row.ts';
+import type { Metrics } from '../store/metrics.ts';
 import { Store } from '../store/store.ts';
 import type { Host } from './host.ts';
 import { sweepJailRoot } from './jail-root.ts';
@@ -60,7 +61,12 @@ export class Home implements Disposable {
   /** The store, once what dead programs left has been put in order: the first use of this process does it. */
   async settled(): Promise<Store> {
     this.#recovered ??= recover(this);
-    await this.#recovered;
+    const recovered = this.#recovered;
+    await recovered.catch((error: unknown) => {
+      // The next use tries again.
+      if (this.#recovered === recovered) this.#recovered = null;
+      throw error;
+    });
     return this.store;
   }
 
@@ -79,6 +85,16 @@ export class Home implements Disposable {
     if (!Store.isIn(this.directory)) return null;
     using store = Store.open(this.directory);
     return work(store);
+  }
+
+  /** Writes down numbers that nothing depends on: where that cannot be done, as on a full disk, they are lost. */
+  count(work: (metrics: Metrics) => void): void {
+    if (this.#closed) return;
+    try {
+      work(this.store.metrics);
+    } catch {
+      // It is called where things happen by themselves, and nobody would hear of it.
+    }
   }
 
   /** @throws BoxliteError `InvalidState` after the end of this runtime */

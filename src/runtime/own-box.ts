@@ -22,6 +22,7 @@ import { exitReasonOf, MainCommand } from './main-command.ts';
 import { describeHolder } from './port-holder.ts';
 import type { RootImage } from './root-image.ts';
 import { openSecrets } from './secret-seal.ts';
+import { vmStage } from './vm.ts';
 import type { Providers } from './volumes.ts';
 
 /** How long a box may take to clean up when nothing else is said. */
@@ -86,7 +87,6 @@ export class OwnBox {
   /** Boots it. On failure the claim is given back. @throws BoxliteError what {@link boot} throws */
   async boot(signal?: AbortSignal): Promise<void> {
     const { home, row, engine, image, providers } = this.#options;
-    const { boxes, metrics } = home.store;
     const started = performance.now();
     try {
       const spec = openSecrets(home.directory, { ...row.spec, engine });
@@ -105,14 +105,14 @@ export class OwnBox {
           disk: () => this.#openDisk(),
           providers,
           uplink: network.uplink,
-          onTraffic: (growth) => metrics.countBox(row.id, growth),
+          onTraffic: (growth) => home.count((metrics) => metrics.countBox(row.id, growth)),
           onSpawned: (pid) => this.#spawned(pid),
         },
         signal,
       );
       await this.#running(booted);
       const { engineMs, imageMs, diskMs, agentMs, containerMs } = booted.timings;
-      metrics.timeBox(row.id, {
+      const durations = {
         totalCreateDurationMs: performance.now() - started,
         guestBootDurationMs: agentMs,
         stageFilesystemSetupMs: setupMs,
@@ -121,15 +121,12 @@ export class OwnBox {
         stageBoxConfigMs: diskMs,
         stageBoxSpawnMs: agentMs,
         stageContainerInitMs: containerMs,
-      });
-      await this.#startMain(booted);
+      };
+      home.count((metrics) => metrics.timeBox(row.id, durations));
+      await this.#startMain(booted, signal);
     } catch (error) {
-      await this.#ports[Symbol.asyncDispose]();
-      await this.#network?.[Symbol.asyncDispose]();
-      metrics.count({ boxesFailedTotal: 1 });
-      boxes.change(this.#claim, { vmm: null });
-      boxes.release(this.#claim);
-      this.#end();
+      // Why it does not start counts more than that this could not be written down.
+      await this.#giveBack().catch(() => undefined);
       throw error;
     }
   }
@@ -206,6 +203,20 @@ export class OwnBox {
     this.#booted?.vm.process.keepAlive(this.#holders.size > 0);
   }
 
+  /** A box that has not started after all is nobody's. */
+  async #giveBack(): Promise<void> {
+    const { home } = this.#options;
+    home.count((metrics) => metrics.count({ boxesFailedTotal: 1 }));
+    try {
+      await this.#ports[Symbol.asyncDispose]();
+      await this.#network?.[Symbol.asyncDispose]();
+      home.store.boxes.change(this.#claim, { vmm: null });
+      home.store.boxes.release(this.#claim);
+    } finally {
+      this.#end();
+    }
+  }
+
   #whileRunning(): Booted {
     if (this.#booted !== null && this.#stopping === null) return this.#booted;
     throw new BoxliteError('InvalidState', `The box ${this.id} does not run`);
@@ -213,6 +224,8 @@ export class OwnBox {
 
   async #running(booted: Booted): Promise<void> {
     const { boxes } = this.#options.home.store;
+    await using unrecorded = new AsyncDisposableStack();
+    unrecorded.use(booted.resources);
     const changes = {
       engine: booted.engine.name,
       containerId: new ContainerID(),
@@ -223,9 +236,9 @@ export class OwnBox {
     const from = [BoxStatus.Configured, BoxStatus.Stopped];
     const row = boxes.transition(this.#claim, from, BoxStatus.Running, changes);
     if (row === null) {
-      await booted.resources[Symbol.asyncDispose]();
       throw new BoxliteError('InvalidState', `The box ${this.id} was taken away while it booted`);
     }
+    unrecorded.move();
     this.#booted = booted;
     this.#ports.open(dialThrough(booted.vm.portal.channel));
     this.#clock = new GuestClock((time) => {
@@ -233,40 +246,45 @@ export class OwnBox {
       booted.vm.portal.ask({ service: 'clock', time }).catch(() => undefined);
     });
     booted.vm.process.keepAlive(this.#holders.size > 0);
-    void booted.vm.lost.then((reason) => {
-      this.#stopping ??= this.#stop(0, reason.message);
-    });
+    void booted.vm.lost.then((reason) => this.#stopByItself(0, reason.message));
   }
 
   /** A box with a main command ends with it. One whose main command cannot be run ends at once. */
-  async #startMain({ vm, config }: Booted): Promise<void> {
-    const { home, row } = this.#options;
+  async #startMain(booted: Booted, signal?: AbortSignal): Promise<void> {
     const starting = {};
     this.holdFor(starting, true);
     try {
-      const authority = row.spec.secrets.length > 0 ? this.#network?.authority : undefined;
-      if (authority !== undefined) {
-        const { trustAuthority } = await import('./trust-store.ts');
-        await trustAuthority(vm.portal.channel, authority);
-      }
-      this.#main = await MainCommand.start({
-        channel: vm.portal.channel,
-        spec: row.spec,
-        config,
-        hostname: this.id.toLowerCase(),
-        boxDir: home.boxDir(this.id),
-      });
+      const { vm, timeoutMs } = booted;
+      const work = Promise.allSettled([this.#runMain(booted)]);
+      const [main] = await vmStage(vm, 'starting its command', work, { timeoutMs, signal });
+      if (main.status === 'rejected') throw main.reason;
+      this.#main = main.value;
     } catch (error) {
-      this.#stopping ??= this.#stop(STOP_TIMEOUT_MS, messageOf(error));
-      await this.#stopping;
+      const timeoutMs = signal?.aborted === true ? CLEAN_TIMEOUT_MS : STOP_TIMEOUT_MS;
+      this.#stopByItself(timeoutMs, messageOf(error));
+      await this.#stopping?.catch(() => undefined);
       throw error;
     } finally {
       this.holdFor(starting, false);
     }
     void this.#main?.ended.then((result) => {
       // A lost box is stopped by whoever sees that it is lost.
-      if (result !== null) this.#stopping ??= this.#stop(STOP_TIMEOUT_MS, exitReasonOf(result));
+      if (result !== null) this.#stopByItself(STOP_TIMEOUT_MS, exitReasonOf(result));
     });
+  }
+
+  /** The command runs in a box whose programs trust it already. */
+  async #runMain({ vm, config }: Booted): Promise<MainCommand | null> {
+    const { home, row } = this.#options;
+    const { channel } = vm.portal;
+    const authority = row.spec.secrets.length > 0 ? this.#network?.authority : undefined;
+    if (authority !== undefined) {
+      const { trustAuthority } = await import('./trust-store.ts');
+      await trustAuthority(channel, authority);
+    }
+    const hostname = this.id.toLowerCase();
+    const boxDir = home.boxDir(this.id);
+    return await MainCommand.start({ channel, spec: row.spec, config, hostname, boxDir });
   }
 
   #recordPorts(): void {
@@ -302,31 +320,64 @@ export class OwnBox {
     return jailedDiskTools(this.#options.home.host, { security, boxId: this.id.toLowerCase() });
   }
 
+  /** Stops it when nobody has asked for that, and nobody waits for it. */
+  #stopByItself(timeoutMs: number, why: string): void {
+    this.#stopping ??= this.#stop(timeoutMs, why);
+    // A failure to write it down is told to whoever stops it after that.
+    this.#stopping.catch(() => undefined);
+  }
+
   async #stop(timeoutMs: number, why: string): Promise<void> {
     const booted = this.#booted;
     if (booted === null) return;
-    this.#clock?.[Symbol.dispose]();
-    const { boxes } = this.#options.home.store;
-    const { Running, Stopping, Stopped } = BoxStatus;
     this.holdFor(this, true);
-    boxes.transition(this.#claim, [Running], Stopping);
+    try {
+      await this.#shutDown(booted, timeoutMs);
+      await this.#recordEnd(why);
+    } finally {
+      this.#booted = null;
+      this.#end();
+    }
+  }
+
+  /** Ends all that runs of it, whatever else cannot be done. */
+  async #shutDown(booted: Booted, timeoutMs: number): Promise<void> {
+    this.#clock?.[Symbol.dispose]();
+    await using left = new AsyncDisposableStack();
+    if (this.#network !== null) left.use(this.#network);
+    left.use(this.#ports);
+    left.use(booted.resources);
+    this.#showStopping();
     const reason = new BoxliteError('InvalidState', `The box ${this.id} was stopped`);
     const started = performance.now();
     await this.#ports.stopListening();
     await this.#main?.stop(timeoutMs);
-    const left = timeoutMs - (performance.now() - started);
-    await booted.vm.shutDown(Math.max(left, Math.min(timeoutMs, CLEAN_TIMEOUT_MS)), reason);
-    await booted.resources[Symbol.asyncDispose]();
-    await this.#ports[Symbol.asyncDispose]();
-    await this.#network?.[Symbol.asyncDispose]();
+    const rest = timeoutMs - (performance.now() - started);
+    await booted.vm.shutDown(Math.max(rest, Math.min(timeoutMs, CLEAN_TIMEOUT_MS)), reason);
+  }
+
+  #showStopping(): void {
+    try {
+      this.#options.home.store.boxes.transition(
+        this.#claim,
+        [BoxStatus.Running],
+        BoxStatus.Stopping,
+      );
+    } catch {
+      // A full disk is no reason to let it run on; the end is written down, or failed at, below.
+    }
+  }
+
+  /** @throws BoxliteError `Database` if it cannot be written down */
+  async #recordEnd(why: string): Promise<void> {
     const result = (await this.#main?.ended) ?? null;
-    this.#booted = null;
-    const { owner, row } = this.#options;
+    const { home, owner, row } = this.#options;
+    const { Running, Stopping, Stopped } = BoxStatus;
     const next = row.spec.autoRemove ? { next: { ...owner, purpose: 'remove' as const } } : {};
     const changes = { vmm: null, exitReason: why, exitCode: result?.exitCode ?? null, ...next };
-    const stopped = boxes.transition(this.#claim, [Stopping], Stopped, changes);
+    const from = [Running, Stopping];
+    const stopped = home.store.boxes.transition(this.#claim, from, Stopped, changes);
     if (row.spec.autoRemove && stopped !== null) await this.#remove(stopped.claim);
-    this.#end();
   }
 
   async #remove(claim: BoxClaim): Promise<void> {

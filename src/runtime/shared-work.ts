@@ -5,22 +5,26 @@ export class SharedWork<T> {
   readonly #control = new AbortController();
   readonly #outcome: Promise<T>;
   #waiters = 0;
-  #ended = false;
+  #state: 'going on' | 'done' | 'failed' = 'going on';
 
   /** Starts the work, which has to end soon once its signal aborts. */
   constructor(work: (signal: AbortSignal) => Promise<T>) {
     this.#outcome = work(this.#control.signal);
     // There may be nobody who waits when it fails.
-    this.#outcome
-      .catch(() => undefined)
-      .finally(() => {
-        this.#ended = true;
-      });
+    this.#outcome.then(
+      () => {
+        this.#state = 'done';
+      },
+      () => {
+        this.#state = 'failed';
+      },
+    );
   }
 
-  /** Whether it was given up before it ended. Whoever comes later has to start it anew. */
+  /** Whether it was given up before it was done. Whoever comes later has to start it anew. */
   get cancelled(): boolean {
-    return this.#control.signal.aborted;
+    // Work that was all but done may not have heard of it.
+    return this.#control.signal.aborted && this.#state !== 'done';
   }
 
   /**
@@ -41,7 +45,7 @@ export class SharedWork<T> {
 
   /** Gives it up for everybody; resolves when it has ended, whatever it came to. */
   async cancel(reason: unknown): Promise<void> {
-    if (!this.#ended) this.#control.abort(reason);
+    if (this.#state === 'going on') this.#control.abort(reason);
     await this.#outcome.catch(() => undefined);
   }
 }

@@ -104,6 +104,7 @@ export async function vmStage<T>(
   }, timeoutMs);
   const onAbort = () => deadline.reject(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted === true) onAbort();
   try {
     const lost = vm.lost.then((reason) => Promise.reject(reason));
     return await Promise.race([work, lost, deadline.promise]);

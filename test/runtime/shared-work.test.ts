@@ -81,6 +81,18 @@ describe('SharedWork', () => {
     assert.equal(await shared.wait(), 'done');
   });
 
+  it('that is done although it was given up is not started anew', async () => {
+    const end = Promise.withResolvers<string>();
+    const shared = new SharedWork(() => end.promise);
+    const control = new AbortController();
+    const waiting = shared.wait(control.signal);
+    control.abort(reason);
+    end.resolve('done');
+    await assert.rejects(waiting, reason);
+    assert.equal(shared.cancelled, false);
+    assert.equal(await shared.wait(), 'done');
+  });
+
   it("that fails without anybody waiting is nobody's unhandled rejection", async () => {
     const { end } = work();
     end.reject(reason);

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
-import type { LiteBox } from '../../src/index.ts';
+import type { LiteBox, VolumeNode, VolumeProvider } from '../../src/index.ts';
 import { forEachEngine, shell, TestRuntime } from './fixture.ts';
 import { eventually, eventuallyNone, inTime } from './polling.ts';
 import { descendants, isAlive, type ProcessEntry, readProcess } from './processes.ts';
@@ -26,6 +27,31 @@ function untilGone(processes: readonly ProcessEntry[]): Promise<void> {
 function untilVmmRuns(): Promise<true> {
   const isVmm = ({ name }: { name: string }) => /^(linux|qemu-system)/.test(name);
   return eventually('a VMM', () => (descendants().some(isVmm) ? true : null));
+}
+
+/** A directory in which nothing is ever found, nor found missing. */
+function silentVolume(onAsked: () => void): VolumeProvider {
+  const node: VolumeNode = {
+    stat: async () => ({ type: 'directory', mode: 0o755 }),
+    lookup: () => {
+      onAsked();
+      return new Promise(() => undefined);
+    },
+    list: async () => [],
+  };
+  return { root: async () => ({ node, stat: await node.stat() }) };
+}
+
+/** Has every change of a home's records fail, as on a full disk. */
+function refuseRecords(homeDir: string): void {
+  using database = new DatabaseSync(join(homeDir, 'boxlite.db'));
+  for (const table of ['boxes', 'box_measures', 'totals']) {
+    for (const change of ['INSERT', 'UPDATE', 'DELETE']) {
+      const name = `refuse_${change}_${table}`;
+      const refusal = "SELECT RAISE(ABORT, 'the disk is full')";
+      database.exec(`CREATE TRIGGER ${name} BEFORE ${change} ON ${table} BEGIN ${refusal}; END`);
+    }
+  }
 }
 
 forEachEngine((engine) => {
@@ -181,6 +207,23 @@ forEachEngine((engine) => {
       await execution.kill();
     });
 
+    it('of which nothing can be written down ends it all the same', async () => {
+      await using owner = new TestRuntime(engine);
+      const boxes = [
+        await owner.makeBox({ autoRemove: false, diskSizeGb: 1 }),
+        await owner.makeBox({ autoRemove: false, diskSizeGb: 1 }),
+      ] as const;
+      for (const box of boxes) await box.start();
+      const processes = boxes.flatMap(processesOf);
+      refuseRecords(owner.homeDir);
+      // That it cannot be counted is no failure of a command, nor of this program.
+      assert.equal((await shell(boxes[0], 'exit 3')).exitCode, 3);
+      await assert.rejects(boxes[0].run(['no-such-program']), { kind: 'Run' });
+      await assert.rejects(inTime('stop()', boxes[0].stop()), { kind: 'Database' });
+      process.kill(boxes[1].info().pid ?? 0, 'SIGKILL');
+      await untilGone(processes);
+    });
+
     it('whose agent does not listen takes no longer than it may', async () => {
       await using owner = new TestRuntime(engine);
       const box = await owner.makeBox();
@@ -230,6 +273,37 @@ forEachEngine((engine) => {
       control.abort(reason);
       await assert.rejects(first, reason);
       assert.equal((await second).stdout, 'fine\n');
+    });
+
+    it('while its programs are being prepared ends, too', async () => {
+      await using owner = new TestRuntime(engine);
+      const asked = Promise.withResolvers<void>();
+      const box = await owner.makeBox({
+        secrets: [{ name: 'key', hosts: ['example.com'], value: 'value' }],
+        // Where certificates are, there is a file system that does not answer.
+        volumes: [{ guestPath: '/etc/ssl', provider: silentVolume(asked.resolve) }],
+      });
+      const control = new AbortController();
+      const starting = box.start({ signal: control.signal });
+      starting.catch(() => undefined);
+      await inTime('the box', asked.promise);
+      const processes = processesOf(box);
+      control.abort(reason);
+      await assert.rejects(inTime('start()', starting), reason);
+      await untilGone(processes);
+      // It had begun to run, and a box that has run is gone when it stops.
+      await assert.rejects(inTime('start()', box.start()), { kind: 'NotFound' });
+    });
+
+    it('by shutting the runtime down is not made up for later', async () => {
+      await using owner = new TestRuntime(engine);
+      const box = await owner.makeBox({ autoRemove: false, diskSizeGb: 1 });
+      const starting = box.start();
+      const over = owner.runtime.shutdown();
+      await assert.rejects(inTime('start()', starting), { kind: 'InvalidState' });
+      await inTime('shutdown()', over);
+      await untilGone(descendants());
+      assert.equal(box.info().status, 'configured');
     });
 
     it('by stopping the box ends at once', async () => {
