@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { BoxliteError, type BoxliteErrorKind, boxliteErrorKinds } from '../base/errors.ts';
+import { orAborted } from '../base/or-aborted.ts';
 import type { Connection, ImageDefaults } from '../box/lite-box.ts';
 import { Portal } from '../portal/connect.ts';
 import type { JsonObject } from '../portal/messages.ts';
@@ -10,6 +11,18 @@ import type { PublishedPort } from '../spec/info.ts';
 import { formatNetworkRule, type NetworkRule } from '../spec/network-rule.ts';
 import { socketPath } from './owner-address.ts';
 import { ownerServices } from './owner-server.ts';
+import { withTimeout } from './with-timeout.ts';
+
+/** How long a program may take to say anything at all: far more than one needs that is not stopped. */
+const HELLO_MS = 10_000;
+
+/** Where an owner listens. */
+export interface OwnerAddress {
+  readonly folder: string;
+  readonly socket: string;
+  /** For people. */
+  readonly pid: number;
+}
 
 /** A box that another program owns, reached through that program. */
 export class Attachment implements Disposable {
@@ -31,13 +44,24 @@ export class Attachment implements Disposable {
   /**
    * Connects to the owner of a box; waits while the box boots. Null if nobody listens there, or the box has
    * left its owner: a look at its row tells what has become of it.
-   * @throws BoxliteError what the owner answers, such as why the box did not boot
+   * @throws BoxliteError what the owner answers, such as why the box did not boot; `InvalidState` if it does not
+   *   answer; the signal's reason
    */
-  static async open(folder: string, name: string, id: string): Promise<Attachment | null> {
-    const owner = await knock(folder, name);
+  static async open(
+    address: OwnerAddress,
+    id: string,
+    signal?: AbortSignal,
+  ): Promise<Attachment | null> {
+    const knocking = knock(address);
+    const owner = await orAborted(knocking, signal).catch((error: unknown) => {
+      // Whoever opens after that finds nobody.
+      void knocking.then((late) => late?.socket.destroy()).catch(() => undefined);
+      throw error;
+    });
     if (owner === null) return null;
     try {
-      const answer = await askOwner(owner.portal, { service: ownerServices.attach, box: id });
+      const asked = askOwner(owner.portal, { service: ownerServices.attach, box: id });
+      const answer = await orAborted(asked, signal);
       return new Attachment(owner.portal, owner.socket, answer['image'] as ImageDefaults | null);
     } catch (error) {
       owner.socket.destroy();
@@ -85,14 +109,13 @@ export class Attachment implements Disposable {
 /**
  * Asks the owner of a box to stop it, whether it runs or boots; resolves when it has. Does nothing if nobody
  * listens there, or the owner dies meanwhile.
- * @throws BoxliteError why the owner cannot stop it
+ * @throws BoxliteError why the owner cannot stop it; `InvalidState` if it does not answer
  */
 export async function stopThere(
-  folder: string,
-  name: string,
+  address: OwnerAddress,
   request: { readonly box: string; readonly timeoutMs: number | null },
 ): Promise<void> {
-  const owner = await knock(folder, name);
+  const owner = await knock(address);
   if (owner === null) return;
   try {
     await askOwner(owner.portal, { service: ownerServices.stop, ...request });
@@ -103,9 +126,9 @@ export async function stopThere(
   }
 }
 
-/** A connection to an owner; null if nobody listens there. */
-async function knock(folder: string, name: string) {
-  const socket = await connectTo(folder, name);
+/** A connection to an owner; null if nobody listens there. @throws BoxliteError `InvalidState` if it says nothing */
+async function knock(address: OwnerAddress) {
+  const socket = await connectTo(address);
   if (socket === null) return null;
   const portal = new Portal(socket, {
     mailbox: null,
@@ -114,7 +137,7 @@ async function knock(folder: string, name: string) {
     whyEnded: async () => 'the program that ran the box has ended',
   });
   try {
-    await portal.hello;
+    if ((await withTimeout(portal.hello, HELLO_MS, null)) === null) throw silent(address);
     return { portal, socket };
   } catch (error) {
     socket.destroy();
@@ -137,7 +160,14 @@ async function askOwner(portal: Portal, request: JsonObject): Promise<JsonObject
   }
 }
 
-function connectTo(folder: string, name: string): Promise<Socket | null> {
+function silent({ pid }: OwnerAddress): BoxliteError {
+  return new BoxliteError(
+    'InvalidState',
+    `The program that runs the box (process ${pid}) does not answer: it is stopped or busy; let it go on, or end it`,
+  );
+}
+
+function connectTo({ folder, socket: name }: OwnerAddress): Promise<Socket | null> {
   const address = socketPath(folder, name);
   const socket = connect(address.path);
   return new Promise<Socket | null>((resolve) => {

@@ -11,7 +11,7 @@ import type { BoxInfo, PublishedPort } from '../spec/info.ts';
 import type { BoxMetrics } from '../spec/metrics.ts';
 import type { NetworkRule } from '../spec/network-rule.ts';
 import { type BoxOwner, type BoxRow, boxInfo } from '../store/box-row.ts';
-import { Attachment, stopThere } from './attachment.ts';
+import { Attachment, type OwnerAddress, stopThere } from './attachment.ts';
 import { BoxCounts } from './box-counts.ts';
 import { BoxMeter } from './box-meter.ts';
 import type { Home } from './home.ts';
@@ -122,7 +122,7 @@ export class BoxHandle implements BoxBackend {
     }
     throw new BoxliteError(
       'InvalidState',
-      `The box ${this.id} is being started by another program`,
+      `The box ${this.id} is being started by another program that does not come to an end with it: try again later`,
     );
   }
 
@@ -135,8 +135,8 @@ export class BoxHandle implements BoxBackend {
     else if (row.owner === null && row.spec.autoRemove) await this.remove();
   }
 
-  /** Forgets the box and deletes what it has. It must not be running. */
-  async remove(): Promise<void> {
+  /** Forgets the box and deletes what it has. False if somebody runs it, or is about to. */
+  async remove(): Promise<boolean> {
     const remover: BoxOwner = {
       ...(await this.#home.me()),
       kind: 'process',
@@ -144,22 +144,25 @@ export class BoxHandle implements BoxBackend {
       socket: null,
     };
     const claimed = this.#home.store.boxes.claim(this.id, remover);
-    if (claimed === null) return;
+    if (claimed === null) return !this.#isRun();
     await this.#home.removeFiles(claimed);
     this.#home.store.boxes.delete(claimed.claim);
     this.#owner.withdraw(this.id.asStr());
+    return true;
   }
 
   /** Ends a box that its owner does not stop: the VMM's whole tree, then its records. */
   async kill(): Promise<void> {
-    await this.stop(0);
+    await this.stop(0).catch((error: unknown) => {
+      if (!BoxliteError.is(error, 'InvalidState')) throw error;
+    });
     const row = this.#look();
     if (row?.vmm !== null && row?.vmm !== undefined) await killTree(row.vmm);
   }
 
   async publish(port: PortMapping, signal?: AbortSignal): Promise<PublishedPort> {
     await this.connect(signal);
-    return (await this.#whoRunsIt()).publish(port);
+    return (await this.#whoRunsIt(signal)).publish(port);
   }
 
   async unpublish(port: PortName): Promise<void> {
@@ -216,7 +219,7 @@ export class BoxHandle implements BoxBackend {
       return this.#start(row, attempt, signal);
     }
     if (row.owner.purpose === 'remove') throw this.#gone();
-    return this.#attach(row, row.owner);
+    return this.#attach(row, row.owner, signal);
   }
 
   async #start(row: BoxRow, attempt: Attempt, signal?: AbortSignal): Promise<Connection | null> {
@@ -252,9 +255,19 @@ export class BoxHandle implements BoxBackend {
     return null;
   }
 
-  async #attach({ claim }: BoxRow, owner: BoxOwner): Promise<Connection | null> {
-    const attachment = await this.#knock(owner);
+  async #attach(
+    { claim }: BoxRow,
+    owner: BoxOwner,
+    signal?: AbortSignal,
+  ): Promise<Connection | null> {
+    const attachment = await this.#knock(owner, signal);
     if (attachment === null) return null;
+    const faster = this.#attached();
+    if (faster !== null) {
+      // Another call of this handle has attached meanwhile.
+      attachment[Symbol.dispose]();
+      return faster.connection;
+    }
     this.#attachment = attachment;
     this.#attachedClaim = claim.number;
     this.#keepAlive();
@@ -262,10 +275,10 @@ export class BoxHandle implements BoxBackend {
   }
 
   /** Null if the owner does not answer; one that has died is cleaned up after. */
-  async #knock(owner: BoxOwner): Promise<Attachment | null> {
-    if (owner.socket !== null) {
-      const { ownersDir } = this.#home;
-      const attachment = await Attachment.open(ownersDir, owner.socket, this.id.asStr());
+  async #knock(owner: BoxOwner, signal?: AbortSignal): Promise<Attachment | null> {
+    const address = this.#addressOf(owner);
+    if (address !== null) {
+      const attachment = await Attachment.open(address, this.id.asStr(), signal);
       if (attachment !== null) return attachment;
     }
     await recover(this.#home);
@@ -277,10 +290,8 @@ export class BoxHandle implements BoxBackend {
     for (let look = 0; look < RETRIES_MAX; look++) {
       const row = this.#look();
       if (row === null || row.owner === null || row.claim.number !== claim.number) return;
-      if (row.owner.socket !== null) {
-        const request = { box: this.id.asStr(), timeoutMs };
-        await stopThere(this.#home.ownersDir, row.owner.socket, request);
-      }
+      const address = this.#addressOf(row.owner);
+      if (address !== null) await stopThere(address, { box: this.id.asStr(), timeoutMs });
       // An owner that died, before or in the middle, has left the box to us.
       await recover(this.#home);
       if (look > 0) await sleep(RETRY_MS);
@@ -289,6 +300,11 @@ export class BoxHandle implements BoxBackend {
       'InvalidState',
       `The box ${this.id} does not stop: the program that runs it does not answer`,
     );
+  }
+
+  /** Null if it answers nowhere. */
+  #addressOf({ socket, pid }: BoxOwner): OwnerAddress | null {
+    return socket === null ? null : { folder: this.#home.ownersDir, socket, pid };
   }
 
   /** The disk itself grows when whoever starts the box opens it. */
@@ -311,13 +327,13 @@ export class BoxHandle implements BoxBackend {
   }
 
   /** Our own box, or the program that has it. @throws BoxliteError `InvalidState` if it does not run */
-  async #whoRunsIt(): Promise<OwnBox | Attachment> {
+  async #whoRunsIt(signal?: AbortSignal): Promise<OwnBox | Attachment> {
     const own = await this.#owner.get(this.id.asStr());
     if (own !== null) return own;
     const row = this.#look();
     if (row === null) throw this.#gone();
     if (this.#attached() === null && row.owner?.purpose === 'run') {
-      await this.#attach(row, row.owner);
+      await this.#attach(row, row.owner, signal);
     }
     if (this.#attachment !== null) return this.#attachment;
     throw new BoxliteError('InvalidState', `The box ${this.id} does not run: start it first`);

@@ -197,6 +197,17 @@ forEachEngine((engine) => {
       await guest.remove('one');
     });
 
+    it('keeps no program from ending that has used it from several places at once', async () => {
+      const client = await Visitor.start(owner.homeDir, engine);
+      const codes = await client.does(async (here) => {
+        const box = await here.box('shared');
+        const runs = await Promise.all([1, 2, 3].map((i) => box.run(['sh', '-c', `exit ${i}`])));
+        return await Promise.all(runs.map(async (run) => (await run.wait()).exitCode));
+      });
+      assert.deepEqual(codes, [1, 2, 3]);
+      await client.end();
+    });
+
     it('is stopped from there, started there, and then used from here', async () => {
       await shell(own, WRITE);
       const processes = treeOf(own.info().pid);
@@ -224,6 +235,37 @@ forEachEngine((engine) => {
       assert.match(String(seen.reason), /ended without stopping it/);
       assert.equal((await shell(attached, CHECK)).exitCode, 0);
       await attached.stop();
+    });
+  });
+
+  describe('a box of a program that has been stopped', () => {
+    it('is not removed as long as that program is there, which it says', async () => {
+      await using owner = new TestRuntime(engine);
+      const holder = await Visitor.start(owner.homeDir, engine);
+      const pid = await holder.does(async ({ runtime }, options) => {
+        const box = await runtime.create(options, 'box');
+        await box.start();
+        return box.info().pid;
+      }, KEPT);
+      const processes = treeOf(pid);
+      process.kill(holder.pid, 'SIGSTOP');
+      const box = await owner.runtime.get('box');
+      assert.ok(box !== null);
+      const message = new RegExp(`process ${holder.pid}\\) does not answer`);
+      await assert.rejects(inTime('run()', box.run(['true'])), { kind: 'InvalidState', message });
+      const control = new AbortController();
+      const waiting = box.run(['true'], { signal: control.signal });
+      const reason = new Error('enough');
+      control.abort(reason);
+      await assert.rejects(inTime('run()', waiting), reason);
+      await assert.rejects(inTime('remove()', owner.runtime.remove('box', true)), {
+        kind: 'InvalidState',
+        message: /end that program/,
+      });
+      await untilGone('the VMM', processes);
+      await holder.kill();
+      await owner.runtime.remove('box', true);
+      assert.equal(await owner.runtime.exists('box'), false);
     });
   });
 
