@@ -23,25 +23,38 @@ interface OwnEntry {
   readonly boot: SharedWork<void>;
 }
 
-/** The boxes of this runtime, and the socket where it answers for them. */
+/** The boxes of this runtime, and the socket where it answers for them. Disposing of it stops them. */
 export class Owner implements AsyncDisposable {
   readonly #options: OwnerOptions;
   readonly #boxes = new Map<string, OwnEntry>();
   readonly #providers = new Map<string, Providers>();
+  readonly #unstarted = new Set<string>();
   #server: Promise<OwnerServer> | null = null;
+  #closed = false;
 
   constructor(options: OwnerOptions) {
     this.#options = options;
   }
 
-  /** Keeps what a program has given for volumes of a box, until the box is removed. */
-  provide(id: string, providers: Providers): void {
-    if (providers.size > 0) this.#providers.set(id, providers);
+  /**
+   * A box has been made here: keeps what a program has given for its volumes until it is removed, and remembers it
+   * until it is started if it goes with its maker.
+   */
+  made({ id, spec }: BoxRow, providers: Providers): void {
+    const key = id.asStr();
+    if (providers.size > 0) this.#providers.set(key, providers);
+    if (spec.autoRemove) this.#unstarted.add(key);
   }
 
   /** The box has been removed. */
   withdraw(id: string): void {
     this.#providers.delete(id);
+    this.#unstarted.delete(id);
+  }
+
+  /** Boxes made here that go with their maker, and that nobody here has started. */
+  get unstarted(): readonly string[] {
+    return [...this.#unstarted];
   }
 
   /** The image of a box, found or made. */
@@ -80,9 +93,12 @@ export class Owner implements AsyncDisposable {
     // Whoever sees the claim must find us listening.
     const { socket } = await this.#listen();
     const owner: BoxOwner = { ...(await home.me()), kind, purpose: 'run', socket };
+    // From here to its being among our boxes nothing else can happen.
+    if (this.#closed) throw new BoxliteError('InvalidState', 'The runtime was shut down');
     const claimed = home.store.boxes.claim(row.id, owner);
     if (claimed === null) return null;
     const id = row.id.asStr();
+    this.#unstarted.delete(id);
     const box = new OwnBox({
       home,
       row: claimed,
@@ -101,13 +117,9 @@ export class Owner implements AsyncDisposable {
     return box;
   }
 
-  /** Stops every box of ours. */
-  async stopAll(): Promise<void> {
-    await Promise.all([...this.#boxes.keys()].map((id) => this.stop(id, null)));
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stopAll();
+    this.#closed = true;
+    await Promise.all([...this.#boxes.keys()].map((id) => this.stop(id, null)));
     const server = await this.#server?.catch(() => null);
     await server?.[Symbol.asyncDispose]();
   }

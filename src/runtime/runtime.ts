@@ -16,7 +16,7 @@ import type { BoxInfo, EngineReport } from '../spec/info.ts';
 import type { RuntimeMetrics } from '../spec/metrics.ts';
 import { providersOf } from '../spec/parse-files.ts';
 import { parseBoxliteOptions, parseBoxName, parseBoxOptions } from '../spec/parse-options.ts';
-import { boxInfo } from '../store/box-row.ts';
+import { type BoxRow, boxInfo } from '../store/box-row.ts';
 import { BoxHandle } from './box-handle.ts';
 import { Home } from './home.ts';
 import { Host } from './host.ts';
@@ -34,8 +34,6 @@ export class BoxliteRuntime implements AsyncDisposable {
   readonly #home: Home;
   readonly #host: Host;
   readonly #owner: Owner;
-  /** Boxes made here, which go with this runtime if they are never started. */
-  readonly #made = new Set<BoxHandle>();
   #shutDown: Promise<void> | null = null;
 
   /** @throws BoxliteError `InvalidArgument` naming the option that is wrong. */
@@ -100,16 +98,17 @@ export class BoxliteRuntime implements AsyncDisposable {
     const spec = parseBoxOptions(options, hostFacts());
     await requireHostPaths(spec);
     const { boxes } = await this.#home.settled();
+    const creator = await this.#home.me();
+    // What is made from now on, shutting down finds.
+    this.#requireLife();
     const row = boxes.create({
       id: BoxIDMint.mint(),
       name: name === undefined ? null : parseBoxName(name),
       spec: sealSecrets(this.#home.directory, spec),
-      creator: await this.#home.me(),
+      creator,
     });
-    const handle = new BoxHandle({ home: this.#home, owner: this.#owner, row });
-    this.#made.add(handle);
-    this.#owner.provide(row.id.asStr(), providersOf(options, spec));
-    return new LiteBox(handle);
+    this.#owner.made(row, providersOf(options, spec));
+    return new LiteBox(this.#handle(row));
   }
 
   /** The box of that name, made if there is none. An existing one keeps its own options. */
@@ -117,16 +116,22 @@ export class BoxliteRuntime implements AsyncDisposable {
     options: BoxOptions,
     name: string,
   ): Promise<{ box: LiteBox; created: boolean }> {
-    const existing = await this.get(name);
+    const existing = await this.#named(name);
     if (existing !== null) return { box: existing, created: false };
     try {
       return { box: await this.create(options, name), created: true };
     } catch (error) {
       // Another program was faster.
-      const made = BoxliteError.is(error, 'AlreadyExists') ? await this.get(name) : null;
+      const made = BoxliteError.is(error, 'AlreadyExists') ? await this.#named(name) : null;
       if (made === null) throw error;
       return { box: made, created: false };
     }
+  }
+
+  /** The box of exactly that name: what begins an id may be a name, too. */
+  async #named(name: string): Promise<LiteBox | null> {
+    const row = await this.#home.lookUp(({ boxes }) => boxes.named(parseBoxName(name)));
+    return row === null ? null : new LiteBox(this.#handle(row));
   }
 
   /**
@@ -170,7 +175,13 @@ export class BoxliteRuntime implements AsyncDisposable {
       );
     }
     if (isActive(status)) await handle.kill();
-    await handle.remove();
+    if (await handle.remove()) return;
+    throw new BoxliteError(
+      'InvalidState',
+      force
+        ? `Cannot remove the box ${handle.id}: the program that runs it does not let it go; end that program`
+        : `Cannot remove the box ${handle.id}: it has just been started; stop it first, or use force`,
+    );
   }
 
   /** Totals of this home, over all programs that use it and have used it. */
@@ -201,18 +212,22 @@ export class BoxliteRuntime implements AsyncDisposable {
 
   async #stopAll(): Promise<void> {
     await this.#owner[Symbol.asyncDispose]();
-    for (const handle of this.#made) await this.#removeUnstarted(handle);
+    for (const id of this.#owner.unstarted) await this.#removeUnstarted(id);
     this.#home[Symbol.dispose]();
   }
 
-  async #removeUnstarted(handle: BoxHandle): Promise<void> {
-    const unstarted = handle.info().status === BoxStatus.Configured;
-    if (unstarted && handle.spec.autoRemove) await handle.remove();
+  async #removeUnstarted(id: string): Promise<void> {
+    const row = this.#home.look(({ boxes }) => boxes.find(id));
+    if (row?.status === BoxStatus.Configured) await this.#handle(row).remove();
   }
 
   async #find(idOrName: string | BoxID): Promise<BoxHandle | null> {
     const row = await this.#home.lookUp(({ boxes }) => boxes.find(String(idOrName)));
-    return row === null ? null : new BoxHandle({ home: this.#home, owner: this.#owner, row });
+    return row === null ? null : this.#handle(row);
+  }
+
+  #handle(row: BoxRow): BoxHandle {
+    return new BoxHandle({ home: this.#home, owner: this.#owner, row });
   }
 
   #requireLife(): void {

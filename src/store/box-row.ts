@@ -2,7 +2,6 @@
 import { BoxliteError, messageOf } from '../base/errors.ts';
 import { BoxID, ContainerID } from '../base/ids.ts';
 import { type BoxSpec, rootfsName } from '../spec/box-spec.ts';
-import { BoxState } from '../spec/box-state.ts';
 import { type BoxStatus, isActive } from '../spec/box-status.ts';
 import type { BoxInfo, PublishedPort } from '../spec/info.ts';
 import type { EngineName } from '../spec/parts.ts';
@@ -138,15 +137,4 @@ export function boxInfo(row: BoxRow): BoxInfo {
     ports: row.ports,
     exitReason: row.exitReason,
   };
-}
-
-/** The part that changes. The lock is the claim. */
-export function boxState(row: BoxRow): BoxState {
-  return new BoxState({
-    status: row.status,
-    pid: isActive(row.status) ? (row.vmm?.pid ?? null) : null,
-    containerId: row.containerId,
-    lastUpdated: row.updatedAt,
-    lockId: row.owner === null ? null : row.claim.number,
-  });
 }

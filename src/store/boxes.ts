@@ -80,14 +80,18 @@ export class Boxes {
     return this.#one(sql.BY_ID, { id: id.asStr() });
   }
 
+  /** The box of exactly that name. */
+  named(name: string): BoxRow | null {
+    return this.#one(sql.BY_NAME, { name });
+  }
+
   /**
    * The box of that id, else of that name, else the only one whose id begins like this, with 4 characters
    * at least.
    * @throws BoxliteError `InvalidArgument` if several do.
    */
   find(idOrName: string): BoxRow | null {
-    const exact =
-      this.#one(sql.BY_ID, { id: idOrName }) ?? this.#one(sql.BY_NAME, { name: idOrName });
+    const exact = this.#one(sql.BY_ID, { id: idOrName }) ?? this.named(idOrName);
     if (exact !== null || !ID_PREFIX.test(idOrName)) return exact;
     const [match, another] = this.#connection.rows(sql.BY_PREFIX, { prefix: idOrName });
     if (another !== undefined) {

@@ -52,6 +52,19 @@ test('two homes know nothing of each other', async (t) => {
   await assert.rejects(one.create(BASE, 'name'), { kind: 'AlreadyExists', message: /"name"/ });
 });
 
+test('getOrCreate() takes a name for nothing else', async (t) => {
+  const runtime = newRuntime(t);
+  const box = await runtime.create(BASE);
+  for (const name of [box.id.asStr().slice(0, 6), box.id.asStr()]) {
+    assert.equal((await runtime.get(name))?.id.asStr(), box.id.asStr());
+    const { box: named, created } = await runtime.getOrCreate(BASE, name);
+    assert.deepEqual([created, named.name], [true, name]);
+    assert.notEqual(named.id.asStr(), box.id.asStr());
+    assert.equal((await runtime.getOrCreate(BASE, name)).created, false);
+  }
+  await assert.rejects(runtime.getOrCreate(BASE, ''), { kind: 'InvalidArgument' });
+});
+
 test('boxes outlast the runtime that made them, but not those that go when they stop', async (t) => {
   const homeDir = newHome(t);
   const first = newRuntime(t, homeDir);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { BoxliteError } from '../../src/base/errors.ts';
 import { BoxID, BoxIDMint, ContainerID } from '../../src/base/ids.ts';
 import { boxStatuses, canTransition } from '../../src/spec/box-status.ts';
-import { boxInfo, boxState } from '../../src/store/box-row.ts';
+import { boxInfo } from '../../src/store/box-row.ts';
 import {
   boxSpec,
   newBox,
@@ -194,7 +194,6 @@ test('a box that runs keeps what is known of it until it stops', (t) => {
     updatedAt: new Date(2000),
   });
   assert.equal(boxInfo(running).pid, 99);
-  assert.equal(boxState(running).lockId, claim.number);
 
   assert.equal(boxes.transition(claim, ['running'], 'stopping')?.vmm?.pid, 99);
   const end = { exitReason: 'it ended', exitCode: 7 };
@@ -208,7 +207,6 @@ test('a box that runs keeps what is known of it until it stops', (t) => {
     vmm: null,
     ports: [],
   });
-  assert.equal(boxState(stopped).lockId, null);
   assert.equal(boxes.transition(claim, ['stopped'], 'running'), null);
 });
 
