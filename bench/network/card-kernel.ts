@@ -2,7 +2,7 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openApt } from '../../src/engine/kernel/apt.ts';
-import { downloadDebianKernel, unpackDeb } from '../../src/engine/kernel/debian.ts';
+import { downloadDebianKernel, mustShow, unpackDeb } from '../../src/engine/kernel/debian.ts';
 import { findMirror } from '../../src/engine/kernel/mirror.ts';
 import { decompressModule } from '../../src/engine/kernel/plain.ts';
 import { modulePaths } from '../../src/engine/kernel/select.ts';
@@ -35,7 +35,8 @@ async function fetchDrivers(kernel: Kernel, cacheDir: string, folder: string): P
     arch: 'x64',
     run: runCommand,
   });
-  const deb = await apt.download(`linux-image-${kernel.version}`, join(staging.path, 'deb'));
+  const image = await mustShow(apt, `linux-image-${kernel.version}`);
+  const deb = await apt.download(image, join(staging.path, 'deb'));
   const unpacked = join(staging.path, 'unpacked');
   await unpackDeb(deb, unpacked, { run: runCommand });
   const modules = join(unpacked, 'lib/modules', kernel.version);

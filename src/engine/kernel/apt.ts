@@ -54,12 +54,18 @@ export class Apt {
   }
 
   /** Fetches the package file and returns its path. One that is whole in `into` is not fetched again. */
-  async download(name: string, into: string, onPercent?: OnPercent): Promise<string> {
+  async download(
+    { name, version }: Pick<DebianPackage, 'name' | 'version'>,
+    into: string,
+    onPercent?: OnPercent,
+  ): Promise<string> {
     await mkdir(into, { recursive: true });
-    const args = ['-q', '-o', 'APT::Status-Fd=1', 'download', name];
+    const args = ['-q', '-o', 'APT::Status-Fd=1', 'download', `${name}=${version}`];
     const result = await this.#run('apt-get', args, { cwd: into, ...percentLines(onPercent) });
+    // apt writes the colon of an epoch like this. There may be other versions beside it.
+    const start = `${name}_${version.replaceAll(':', '%3a')}_`;
     const file = (await listFolder(into)).find(
-      (entry) => entry.startsWith(`${name}_`) && entry.endsWith('.deb'),
+      (entry) => entry.startsWith(start) && entry.endsWith('.deb'),
     );
     if (result.code === 0 && file !== undefined) return join(into, file);
     throw aptError(`Cannot download the Debian package "${name}"`, result);

@@ -58,7 +58,7 @@ export async function downloadDebianKernel(
     await rm(root, { recursive: true, force: true });
     const label = `${wanted.name} ${wanted.version}`;
     report('download', `downloading ${label}`, 0);
-    const deb = await apt.download(wanted.name, join(staging.path, 'deb'), (percent) =>
+    const deb = await apt.download(wanted, join(staging.path, 'deb'), (percent) =>
       report('download', `downloading ${label}`, percent),
     );
     report('unpack', `unpacking ${label}`);
@@ -95,7 +95,8 @@ async function kernelPackage(
   return mustShow(apt, image);
 }
 
-async function mustShow(apt: Apt, name: string): Promise<DebianPackage> {
+/** A package's record. @throws BoxliteError `Unsupported` if there is none. */
+export async function mustShow(apt: Apt, name: string): Promise<DebianPackage> {
   const found = await apt.show(name);
   if (found === null || !/^[0-9A-Za-z.+~:-]+$/.test(found.version)) {
     throw new BoxliteError('Unsupported', `Debian's archive has no package "${name}"`);

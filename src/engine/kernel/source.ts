@@ -8,7 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { BoxliteError, messageOf } from '../../base/errors.ts';
 import type { Architecture, RunCommand } from '../../spec/parts.ts';
 import { type Apt, openApt } from './apt.ts';
-import { unpackDeb } from './debian.ts';
+import { mustShow, unpackDeb } from './debian.ts';
 import { UML_SECCOMP_SINCE } from './distribution.ts';
 import { listFolder } from './files.ts';
 import { findMirror } from './mirror.ts';
@@ -67,7 +67,7 @@ export async function tarballSource(
 export async function debianSource(aptDir: string, options: SourceOptions): Promise<KernelSource> {
   const { cacheDir, report } = options;
   const { apt, name } = await findSuite(aptDir, options);
-  const version = (await apt.show(name))?.version ?? '';
+  const { version } = await mustShow(apt, name);
   const label = `${name} ${version}`;
   return {
     id: label,
@@ -76,7 +76,7 @@ export async function debianSource(aptDir: string, options: SourceOptions): Prom
       const kept = join(cacheDir, 'kernels', 'source');
       await mkdir(kept, { recursive: true });
       report('download', `downloading ${label}`, 0);
-      const deb = await apt.download(name, kept, (percent) =>
+      const deb = await apt.download({ name, version }, kept, (percent) =>
         report('download', `downloading ${label}`, percent),
       );
       await keepOnly(kept, basename(deb));
