@@ -10,6 +10,8 @@ import { signalNumber } from './signals.ts';
 
 /** How long a command that was asked to end may take before it is killed. */
 const TERM_GRACE_MS = 2_000;
+/** How long a box may take to tell of the end of a command that was killed, before nobody waits for it any more. */
+const KILL_GRACE_MS = 5_000;
 
 const SIGTERM = 15;
 const SIGKILL = 9;
@@ -228,7 +230,7 @@ export class Execution implements AsyncDisposable {
   }
 
   #startTimer(timeoutMs: number | null): void {
-    if (timeoutMs === null) return;
+    if (timeoutMs === null || this.#abortReason !== null) return;
     this.#timer = setTimeout(() => {
       this.#timedOut = true;
       this.#main.control({ signalTree: SIGTERM });
@@ -270,6 +272,10 @@ export class Execution implements AsyncDisposable {
   #abort(reason: unknown): void {
     this.#abortReason = { reason };
     void this.kill();
+    // The agent kills what it is not asked for any more, and a box whose agent does not is not waited for.
+    const giveUp = () => this.#main.reset({ code: 'aborted', message: 'The command was aborted' });
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(giveUp, KILL_GRACE_MS);
   }
 
   #closeUntakenInput(): void {

@@ -1,3 +1,4 @@
+import type { Seconds } from '../base/durations.ts';
 import type { BoxID } from '../base/ids.ts';
 import type { Bytes } from '../base/sizes.ts';
 import type { Channel } from '../portal/channel.ts';
@@ -152,7 +153,7 @@ export class LiteBox implements AsyncDisposable {
    * Stops the box: its processes are killed, its disk is left clean. With `autoRemove` the box is gone
    * afterwards. A box that is not running is left alone.
    */
-  async stop(options: { timeoutMs?: number } = {}): Promise<void> {
+  async stop(options: { timeoutMs?: number | Seconds } = {}): Promise<void> {
     const { timeoutMs } = parseStopOptions(options);
     await this.#backend.busy(this.#backend.stop(timeoutMs));
   }

@@ -1,3 +1,4 @@
+import { orAborted } from '../../base/or-aborted.ts';
 import type { Channel } from '../../portal/channel.ts';
 import type { JsonObject } from '../../portal/messages.ts';
 import type { KeepAlive } from '../output.ts';
@@ -38,7 +39,7 @@ export class FileService {
 
   /** A request that is over soon. */
   run<T>(call: FileCall, use: (request: FileRequest) => Promise<T>): Promise<T> {
-    return this.busy(this.#inTurn(async () => use(await this.open(call))));
+    return this.busy(this.#inTurn(async () => use(await this.open(call)), call.signal));
   }
 
   /** A request whose acceptance is all its answer. */
@@ -50,19 +51,34 @@ export class FileService {
     });
   }
 
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running >= CONCURRENT_MAX) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    } else {
-      this.#running++;
-    }
+  async #inTurn<T>(work: () => Promise<T>, signal?: AbortSignal | null): Promise<T> {
+    if (this.#running < CONCURRENT_MAX) this.#running++;
+    else await this.#turn(signal ?? undefined);
     try {
       return await work();
     } finally {
-      const next = this.#waiting.shift();
-      // The place goes straight to the next one.
-      if (next === undefined) this.#running--;
-      else next();
+      this.#passOn();
     }
+  }
+
+  async #turn(signal?: AbortSignal): Promise<void> {
+    const turn = Promise.withResolvers<void>();
+    this.#waiting.push(turn.resolve);
+    try {
+      await orAborted(turn.promise, signal);
+    } catch (error) {
+      const place = this.#waiting.indexOf(turn.resolve);
+      if (place >= 0) this.#waiting.splice(place, 1);
+      // Its turn had come just then.
+      else this.#passOn();
+      throw error;
+    }
+  }
+
+  /** The place goes straight to the next one. */
+  #passOn(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#running--;
+    else next();
   }
 }
