@@ -1,7 +1,6 @@
-import { readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { processIdentity } from './identity.ts';
-import { entriesOf } from './proc-files.ts';
+import { entriesOf, linkOf, processIds } from './proc-files.ts';
 import type { ProcessEntry } from './process-entry.ts';
 import { processTable } from './process-table.ts';
 import { killTree } from './tree.ts';
@@ -13,11 +12,8 @@ import { killTree } from './tree.ts';
  * Looks at every process, so not for a hurry. Does nothing where there is no /proc.
  */
 export async function endAbandonedJails(folder: string): Promise<void> {
-  const holders = entriesOf('/proc').filter(
-    (pid) => /^\d+$/.test(pid) && hasFileBelow(pid, folder),
-  );
-  for (const holder of holders) {
-    const inner = await innerJailOf(Number(holder));
+  for (const holder of processIds().filter((pid) => hasFileBelow(pid, folder))) {
+    const inner = await innerJailOf(holder);
     if (inner === null || isJail(inner.parent)) continue;
     const identity = await processIdentity(inner.pid);
     if (identity !== null) await killTree(identity).catch(() => undefined);
@@ -34,25 +30,16 @@ async function innerJailOf(pid: number): Promise<ProcessEntry | null> {
   return isJail(pid) ? entry : null;
 }
 
-function namespaceOf(pid: number | 'self'): string {
-  return target(`/proc/${pid}/ns/pid`);
+function namespaceOf(pid: number | 'self'): string | null {
+  return linkOf(`/proc/${pid}/ns/pid`);
 }
 
 function isJail(pid: number): boolean {
-  return basename(target(`/proc/${pid}/exe`)) === 'bwrap';
+  return basename(linkOf(`/proc/${pid}/exe`) ?? '') === 'bwrap';
 }
 
 /** Also a file that has no name any more, or never had one, has the path of its folder. */
-function hasFileBelow(pid: string, folder: string): boolean {
+function hasFileBelow(pid: number, folder: string): boolean {
   const files = `/proc/${pid}/fd`;
-  return entriesOf(files).some((fd) => target(`${files}/${fd}`).startsWith(`${folder}/`));
-}
-
-/** Where a link points to; empty if it cannot be read. */
-function target(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return '';
-  }
+  return entriesOf(files).some((fd) => linkOf(`${files}/${fd}`)?.startsWith(`${folder}/`));
 }

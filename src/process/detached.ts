@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { BoxliteError } from '../base/errors.ts';
+import { BoxliteError, messageOf } from '../base/errors.ts';
 
 /** What a program is started with. */
 export interface DetachedOptions {
@@ -42,10 +42,8 @@ export async function startDetached(
     return await said.promise;
   } catch (cause) {
     signal?.throwIfAborted();
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new BoxliteError('Engine', `Cannot start "${command} ${args.join(' ')}": ${why}`, {
-      cause,
-    });
+    const what = `Cannot start "${command} ${args.join(' ')}"`;
+    throw new BoxliteError('Engine', `${what}: ${messageOf(cause)}`, { cause });
   } finally {
     signal?.removeEventListener('abort', onAbort);
     child.stdout.destroy();

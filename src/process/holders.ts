@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { entriesOf } from './proc-files.ts';
+import { entriesOf, processIds } from './proc-files.ts';
 import { runCommand } from './run.ts';
 
 /**
@@ -18,8 +18,8 @@ export async function heldFiles(paths: readonly string[]): Promise<Set<string>> 
 
 function linuxHeld(byFile: ReadonlyMap<string, string>): Set<string> {
   const held = new Set<string>();
-  for (const pid of entriesOf('/proc')) {
-    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
+  for (const pid of processIds()) {
+    if (pid === process.pid) continue;
     for (const fd of entriesOf(`/proc/${pid}/fd`)) {
       const path = byFile.get(fileAt(`/proc/${pid}/fd/${fd}`) ?? '');
       if (path !== undefined) held.add(path);

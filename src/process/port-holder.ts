@@ -1,5 +1,5 @@
 import { overlap } from '../spec/ip-address.ts';
-import { entriesOf, linkOf, textOf } from './proc-files.ts';
+import { entriesOf, linkOf, processIds, textOf } from './proc-files.ts';
 import { listeningSockets } from './socket-table.ts';
 
 /** A process that listens on a port. */
@@ -24,12 +24,11 @@ export function portHolder(port: {
     .filter((socket) => socket.port === port.hostPort && overlap(socket.address, port.hostIp))
     .map(({ inode }) => `socket:[${inode}]`);
   if (links.length === 0) return null;
-  const pids = entriesOf('/proc').filter((name) => /^\d+$/.test(name));
-  const pid = pids.find((each) =>
+  const pid = processIds().find((each) =>
     entriesOf(`/proc/${each}/fd`).some((fd) =>
       links.includes(linkOf(`/proc/${each}/fd/${fd}`) ?? ''),
     ),
   );
   if (pid === undefined) return null;
-  return { pid: Number(pid), name: (textOf(`/proc/${pid}/comm`) ?? '').trim() };
+  return { pid, name: (textOf(`/proc/${pid}/comm`) ?? '').trim() };
 }

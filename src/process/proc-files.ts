@@ -16,6 +16,13 @@ export function entriesOf(folder: string): string[] {
   return attempt(() => readdirSync(folder)) ?? [];
 }
 
+/** The processes that there are, by /proc. */
+export function processIds(): number[] {
+  return entriesOf('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+}
+
 function attempt<T>(read: () => T): T | null {
   try {
     return read();

@@ -1,5 +1,5 @@
 /** The processes of this host, as far as this process can see them. */
-import { entriesOf, textOf } from './proc-files.ts';
+import { entriesOf, processIds, textOf } from './proc-files.ts';
 import { type ProcessEntry, parseProcStat, parsePs, psColumns } from './process-entry.ts';
 import { runCommand } from './run.ts';
 
@@ -33,9 +33,8 @@ export const procTable: ProcessTable = {
     return [...found.values()];
   },
   async session(id) {
-    const pids = entriesOf('/proc').filter((name) => /^\d+$/.test(name));
-    return pids
-      .map((pid) => readProcess(Number(pid)))
+    return processIds()
+      .map(readProcess)
       .filter((entry) => entry !== null)
       .filter(({ session }) => session === id);
   },

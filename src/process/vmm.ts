@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { BoxliteError } from '../base/errors.ts';
 import type { LaunchPlan, ProcessExit } from '../spec/parts.ts';
 import { processIdentity } from './identity.ts';
+import { Tail } from './output.ts';
 import { processTable } from './process-table.ts';
 import { killTree } from './tree.ts';
 
@@ -32,8 +33,7 @@ export class VmmProcess {
   readonly exited: Promise<ProcessExit>;
   readonly pid: number;
   readonly #child: ChildProcess;
-  readonly #console: Uint8Array[] = [];
-  #consoleBytes = 0;
+  readonly #console = new Tail(CONSOLE_BYTES_MAX);
   #killing: Promise<void> | null = null;
 
   private constructor(child: ChildProcess, pid: number) {
@@ -71,9 +71,9 @@ export class VmmProcess {
     });
   }
 
-  /** The console's last bytes as text, safe to show. */
+  /** The console's last bytes as text: the guest's, with whatever it has put there. */
   get consoleTail(): string {
-    return Buffer.concat(this.#console).toString('utf8');
+    return this.#console.toString();
   }
 
   /** Whether a running VMM keeps this program from ending. */
@@ -110,13 +110,7 @@ export class VmmProcess {
   }
 
   #keep(stream: Readable | null): void {
-    stream?.on('data', (chunk: Uint8Array) => {
-      this.#console.push(chunk);
-      this.#consoleBytes += chunk.length;
-      while (this.#consoleBytes > CONSOLE_BYTES_MAX && this.#console.length > 1) {
-        this.#consoleBytes -= this.#console.shift()?.length ?? 0;
-      }
-    });
+    stream?.on('data', (chunk: Buffer) => this.#console.push(chunk));
     stream?.on('error', () => undefined);
   }
 }

@@ -1,6 +1,6 @@
 import { closeSync, fchmodSync, fchownSync, fstatSync, openSync, statSync } from 'node:fs';
 import { wholeEnvironment } from '../base/env.ts';
-import { BoxliteError } from '../base/errors.ts';
+import { BoxliteError, messageOf } from '../base/errors.ts';
 import { FilterFile } from '../jail/filter-file.ts';
 import { type HostUser, hostUserFor } from '../jail/host-user.ts';
 import { type JailPrograms, jailed } from '../jail/jail.ts';
@@ -157,9 +157,22 @@ function openFor(
 }
 
 function openFile(path: string, opened: DisposableStack): number {
-  const file = openSync(path, 'r');
+  const file = openForJail(path);
   opened.defer(() => closeSync(file));
   return file;
+}
+
+/** What was found out about an engine is kept, and files of the host may go meanwhile. */
+function openForJail(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (cause) {
+    throw new BoxliteError(
+      'Engine',
+      `Cannot open "${path}", which the VMM needs: ${messageOf(cause)}; "boxlite doctor" looks anew what there is`,
+      { cause },
+    );
+  }
 }
 
 function unreadable(hostPath: string): BoxliteError {
