@@ -59,7 +59,8 @@ export class OwnerServer implements AsyncDisposable {
     const server = new OwnerServer(folder, socket, boxes);
     using address = socketPath(folder, socket);
     await new Promise<void>((resolve, reject) => {
-      server.#server.once('error', (cause) =>
+      // Also told later, of a client that could not be let in: that one is refused, and nobody else.
+      server.#server.on('error', (cause) =>
         reject(
           new BoxliteError('Storage', `Cannot listen in "${folder}": ${cause.message}`, { cause }),
         ),

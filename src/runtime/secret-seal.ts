@@ -3,7 +3,7 @@
  * encrypted with a key that lies beside the database, in a file of its own: a copy of the database alone, such as a
  * backup or an attachment to a report, tells none of them. Whoever can read the user's files can read both.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomBytes, randomUUID } from 'node:crypto';
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BoxliteError, systemCode } from '../base/errors.ts';
@@ -76,8 +76,9 @@ function readKey(homeDir: string): Uint8Array | null {
 
 /** Whole or not at all; of several programs the first one's counts. */
 function makeKey(homeDir: string): Uint8Array {
-  const temporary = `${keyFile(homeDir)}.${process.pid}`;
-  writeFileSync(temporary, randomBytes(KEY_BYTES), { mode: 0o600 });
+  // Not after the process: those of two containers, or two threads, may have the same number.
+  const temporary = `${keyFile(homeDir)}.${randomUUID()}`;
+  writeFileSync(temporary, randomBytes(KEY_BYTES), { flag: 'wx', mode: 0o600 });
   try {
     linkSync(temporary, keyFile(homeDir));
   } catch (error) {
