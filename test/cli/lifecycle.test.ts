@@ -157,11 +157,11 @@ describe('boxlite', () => {
     const id = await cli.say('create', BASE);
     for (const command of ['start', 'stop', 'rm']) {
       const { status, stdout, stderr } = await cli.run([command, 'nobody', id]);
-      assert.deepEqual([command, status, stdout], [command, 1, `${id}\n`]);
+      assert.deepEqual([command, status, stdout], [command, 125, `${id}\n`]);
       assert.match(stderr, /^boxlite: There is no box "nobody".*\n$/);
     }
     const { status, stdout } = await cli.run(['inspect', 'nobody']);
-    assert.deepEqual([status, JSON.parse(stdout)], [1, []]);
+    assert.deepEqual([status, JSON.parse(stdout)], [125, []]);
   });
 
   it('refuses what makes no sense with status 2, and what is not there with 125', async () => {
