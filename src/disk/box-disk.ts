@@ -90,9 +90,7 @@ export class BoxDisks {
     try {
       file = 'path' in options ? await open(unfinished, 'w+', 0o600) : await openUnnamed(where);
       await file.truncate(template.size);
-      for (const { offset, data } of template.pieces) {
-        await file.write(data, 0, data.length, offset);
-      }
+      for (const { offset, data } of template.pieces) await writeAll(file, data, offset);
       // Unlike a rename, this does not take the place of another.
       if ('path' in options) await link(unfinished, where);
       return file;
@@ -194,6 +192,13 @@ async function openUnnamed(directory: string): Promise<FileHandle> {
     return await open(join(scratch, 'disk'), 'wx+', 0o600);
   } finally {
     await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** A write may take less than it was given, as when the host's disk is just full; the next one then says so. */
+async function writeAll(file: FileHandle, data: Uint8Array, offset: number): Promise<void> {
+  for (let done = 0; done < data.length; ) {
+    done += (await file.write(data, done, data.length - done, offset + done)).bytesWritten;
   }
 }
 
