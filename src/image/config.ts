@@ -11,6 +11,7 @@ import {
   member,
   optionalText,
   parseJsonObject,
+  printable,
 } from './json-document.ts';
 import { CONFIG_BYTES_MAX, LAYERS_MAX, type Platform } from './manifest.ts';
 
@@ -146,7 +147,10 @@ function items(config: JsonObject, name: string, what: string): JsonObject {
 
 function labels(config: JsonObject, what: string): Record<string, string> {
   const found = Object.entries(items(config, 'Labels', what));
-  const checked = found.map(([key, value]) => [key, text(value, `config.Labels.${key}`, what)]);
+  const checked = found.map(([key, value]) => [
+    key,
+    text(value, `config.Labels.${printable(key)}`, what),
+  ]);
   return Object.fromEntries(checked);
 }
 
