@@ -8,6 +8,8 @@ import type { Step } from './paths.ts';
 
 export class UpperPaths {
   readonly #names = new Map<Directory, Set<ByteString>>();
+  /** Directories in which there is nothing left of the layers below: looking again would take time for nothing. */
+  readonly #cleared = new Set<Directory>();
 
   /** Marks an entry and the directories that lead to it. */
   add(root: Directory, way: readonly Step[], name: ByteString): void {
@@ -38,12 +40,19 @@ export class UpperPaths {
       }
       const node = directory.entries.get(entry);
       if (node?.kind !== 'directory') continue;
-      for (const inner of node.entries.keys()) pending.push([node, inner]);
+      for (const inner of this.#clear(node)) pending.push(inner);
     }
   }
 
   /** Deletes everything in a directory, except for what this layer has put there. */
   purgeInside(directory: Directory): void {
-    for (const name of [...directory.entries.keys()]) this.purge(directory, name);
+    for (const [, name] of this.#clear(directory)) this.purge(directory, name);
+  }
+
+  /** What is to be purged for nothing of the layers below to be left in a directory. */
+  #clear(directory: Directory): [Directory, ByteString][] {
+    if (this.#cleared.has(directory)) return [];
+    this.#cleared.add(directory);
+    return Array.from(directory.entries.keys(), (name) => [directory, name]);
   }
 }

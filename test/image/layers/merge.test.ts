@@ -206,6 +206,22 @@ describe('LayerMerge with whiteouts', () => {
     assert.deepEqual(listing(merge(lower, [file('f', 2), file('.wh.f')]).root).at(-1), 'f file 2');
   });
 
+  test('goes through what a directory has once, however often it is opaque', () => {
+    const merged = merge(lower, [file('d/n')]);
+    const directory = merged.root.entries.get('d');
+    assert.ok(directory?.kind === 'directory');
+    let looks = 0;
+    const keys = () => {
+      looks += 1;
+      return Map.prototype.keys.call(directory.entries);
+    };
+    Object.assign(directory.entries, { keys });
+    const marks = ['d/.wh..wh..opq', '.wh.d', 'd/.wh..wh..opq'].map((name) => file(name));
+    for (const entry of readAll(tar(...marks))) merged.apply(entry);
+    assert.equal(looks, 1);
+    assert.deepEqual(listing(merged.root), ['d directory', 'd/n file 1', 'f file 1']);
+  });
+
   test('empties an opaque directory and keeps itself', () => {
     const { root } = merge(lower, [dir('d', { uid: 9 }), file('d/.wh..wh..opq')]);
     assert.deepEqual(listing(root), ['d directory', 'f file 1']);
