@@ -16,6 +16,8 @@ import { PAX_BYTES_MAX, type PaxRecords, parsePax } from './pax.ts';
 
 /** Names beyond 4 KiB are refused later anyway. */
 const LONG_NAME_BYTES_MAX = 1 << 16;
+/** Records for all members, which are gone through at each. Git's archives have one. */
+const GLOBAL_RECORDS_MAX = 64;
 
 /**
  * Gives the archive's entries and their contents. What follows the end of the archive is left in
@@ -108,7 +110,9 @@ class PendingExtensions {
     let bytes = 0;
     for (const [key, value] of more) this.#globals.set(key, value);
     for (const [key, value] of this.#globals) bytes += key.length + value.length;
-    if (bytes > PAX_BYTES_MAX) throw tarError(position, 'its global headers are too large');
+    if (bytes > PAX_BYTES_MAX || this.#globals.size > GLOBAL_RECORDS_MAX) {
+      throw tarError(position, 'its global headers are too large');
+    }
   }
 
   /** What applies to the next entry, which only its own part is forgotten with. */

@@ -122,6 +122,12 @@ describe('readTar()', () => {
     assert.deepEqual(next?.attributes.xattrs, []);
   });
 
+  test('refuses more global headers than are worth going through at each member', () => {
+    const records = Array.from({ length: 65 }, (_, i): [string, string] => [`k${i}`, 'v']);
+    const global = { name: 'g', flag: 'g', content: paxRecords(records) };
+    assert.throws(() => readAll(tar(global, { name: 'a' })), /global headers are too large/);
+  });
+
   test('applies global headers until they change, local ones first', () => {
     const global = (records: Record<string, string>) => {
       const content = paxRecords(Object.entries(records));
