@@ -35,12 +35,8 @@ function jks(certificates: readonly Uint8Array[]): Buffer {
       ...[uint32(certificate.length), certificate],
     ]),
   );
-  const contents = Buffer.concat([
-    uint32(0xfeedfeed),
-    uint32(2),
-    uint32(entries.length),
-    ...entries,
-  ]);
+  const head = [uint32(0xfeedfeed), uint32(2), uint32(entries.length)];
+  const contents = Buffer.concat(head.concat(entries));
   return Buffer.concat([contents, proof(contents)]);
 }
 
@@ -127,6 +123,14 @@ describe('withTrusted() of a PKCS #12', () => {
       }),
     );
   });
+});
+
+it('a keystore of more than any has is left alone', () => {
+  const nothing = new Uint8Array(0);
+  const entries = Array.from({ length: 200_000 }, () => nothing);
+  assert.equal(withTrusted(jks(entries), authority.certificate), null);
+  // NULL, as often.
+  assert.equal(elementsOf(Buffer.alloc(400_000, Buffer.of(5, 0))), null);
 });
 
 it('a keystore of any other kind is left alone', () => {

@@ -12,12 +12,15 @@ export interface Element {
 /** Bytes of a length: of no more than 4 GiB. */
 const LENGTH_BYTES_MAX = 4;
 
-/** The values that stand one behind the other in some bytes; null if these are not made of such. */
+/** Values beside one another: more than any keystore has. */
+const ELEMENTS_MAX = 10_000;
+
+/** The values that stand one behind the other in some bytes; null if these are not made of such, or of too many. */
 export function elementsOf(bytes: Uint8Array): Element[] | null {
   const elements: Element[] = [];
   for (let rest = bytes; rest.length > 0; ) {
     const element = firstElement(rest);
-    if (element === null) return null;
+    if (element === null || elements.length === ELEMENTS_MAX) return null;
     elements.push(element);
     rest = rest.subarray(element.whole.length);
   }

@@ -13,6 +13,8 @@ const PASSWORD = 'changeit';
 /** What is hashed between the password and the file, for reasons of 1996. */
 const SALT = 'Mighty Aphrodite';
 const HASH_BYTES = 20;
+/** More than any keystore has: JDKs come with some 150. */
+const ENTRIES_MAX = 10_000;
 const TIME_BYTES = 8;
 
 interface Entry {
@@ -45,7 +47,7 @@ export function withTrustedEntry(store: Uint8Array, certificate: Uint8Array): Ui
 function entriesOf(store: Uint8Array): Entry[] | null {
   const reader = new Reader(store.subarray(0, -HASH_BYTES));
   const [, version, count] = [reader.uint32(), reader.uint32(), reader.uint32()];
-  if (version !== VERSION) return null;
+  if (version !== VERSION || count > ENTRIES_MAX) return null;
   const entries: Entry[] = [];
   for (let left = count; left > 0 && !reader.failed; left--) {
     const start = reader.offset;
