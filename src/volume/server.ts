@@ -40,10 +40,10 @@ export interface VolumeServerOptions {
   readonly failed: (reason: BoxliteError) => void;
 }
 
-/** A request that has not been answered. */
+/** A request, and what it is answered with once it is: the reply on its way. */
 interface Task {
   readonly request: FuseRequest;
-  answered: boolean;
+  reply: Promise<void> | null;
 }
 
 /**
@@ -54,7 +54,8 @@ export class VolumeServer {
   readonly #options: VolumeServerOptions;
   readonly #splitter = new MessageSplitter();
   readonly #operations: Operations;
-  readonly #waiting: Task[] = [];
+  /** In the order they came. */
+  readonly #waiting = new Map<bigint, Task>();
   readonly #running = new Map<bigint, Task>();
   #over = false;
   #closed: Promise<void> | null = null;
@@ -83,7 +84,7 @@ export class VolumeServer {
 
   async #close(): Promise<void> {
     this.#over = true;
-    this.#waiting.length = 0;
+    this.#waiting.clear();
     await this.#operations.close();
     await this.#options.provider.close?.();
   }
@@ -104,70 +105,76 @@ export class VolumeServer {
         this.#interrupt(request.interrupted);
         return this.#options.consumed(request.bytes);
       case 'init':
-        this.#options.consumed(request.bytes);
-        return this.#reply(request, ...initReply(request));
+        return void this.#end({ request, reply: this.#reply(request, ...initReply(request)) });
       default:
-        this.#waiting.push({ request, answered: false });
+        // One number for two requests would let the second one out of the count.
+        if (this.#waiting.has(request.unique) || this.#running.has(request.unique)) {
+          return this.#fail(new VolumeError('EPROTO'));
+        }
+        this.#waiting.set(request.unique, { request, reply: null });
         return this.#goOn();
     }
   }
 
   #goOn(): void {
     while (this.#running.size < RUNNING_MAX) {
-      const task = this.#waiting.shift();
+      const [task] = this.#waiting.values();
       if (task === undefined) return;
+      this.#waiting.delete(task.request.unique);
       void this.#run(task);
     }
   }
 
   async #run(task: Task): Promise<void> {
     const { request } = task;
-    // One number for two requests would let the second one out of the count.
-    if (this.#running.has(request.unique)) return this.#fail(new VolumeError('EPROTO'));
     this.#running.set(request.unique, task);
     await this.#operations.perform(request).then(
       // An operation that went on after its request was interrupted must leave nothing behind.
-      (finish) => (this.#over || task.answered ? finish.undo?.() : this.#answer(task, finish.body)),
+      (finish) =>
+        this.#over || task.reply !== null ? finish.undo?.() : this.#answer(task, finish.body),
       (error: unknown) => this.#refuse(task, error),
     );
+    await task.reply;
     this.#running.delete(request.unique);
-    if (this.#over) return;
-    this.#options.consumed(request.bytes);
-    this.#goOn();
+    await this.#end(task);
+    if (!this.#over) this.#goOn();
   }
 
-  async #answer(task: Task, body: () => readonly Uint8Array[]): Promise<void> {
-    task.answered = true;
+  /** The credit of a request comes back when its reply has left: replies that nobody takes are bounded by it. */
+  async #end({ request, reply }: Task): Promise<void> {
+    await reply;
+    if (!this.#over) this.#options.consumed(request.bytes);
+  }
+
+  #answer(task: Task, body: () => readonly Uint8Array[]): void {
     let parts: readonly Uint8Array[];
     try {
       parts = body();
     } catch (error) {
-      return this.#send(encodeReply(task.request.unique, errnoOf(error), []));
+      task.reply = this.#reply(task.request, errnoOf(error), []);
+      return;
     }
-    await this.#send(encodeReply(task.request.unique, 0, parts));
+    task.reply = this.#reply(task.request, 0, parts);
   }
 
-  async #refuse(task: Task, error: unknown): Promise<void> {
-    if (this.#over || task.answered) return;
-    task.answered = true;
+  #refuse(task: Task, error: unknown): void {
+    if (this.#over || task.reply !== null) return;
     if (BoxliteError.is(error, 'Portal')) return this.#fail(error);
-    await this.#send(encodeReply(task.request.unique, errnoOf(error), []));
+    task.reply = this.#reply(task.request, errnoOf(error), []);
   }
 
   /** Whoever waits for a slow provider can be let go, as long as it has changed nothing. */
   #interrupt(unique: bigint): void {
-    const at = this.#waiting.findIndex(({ request }) => request.unique === unique);
-    const [waiting] = at < 0 ? [] : this.#waiting.splice(at, 1);
+    const waiting = this.#waiting.get(unique);
     const task = waiting ?? this.#running.get(unique);
-    if (task === undefined || task.answered) return;
+    if (task === undefined || task.reply !== null) return;
     if (waiting === undefined && !isHarmless(task.request)) return;
-    task.answered = true;
-    this.#reply(task.request, errnoOf(new VolumeError('EINTR')), []);
-    if (waiting !== undefined) this.#options.consumed(waiting.request.bytes);
+    task.reply = this.#reply(task.request, errnoOf(new VolumeError('EINTR')), []);
+    if (this.#waiting.delete(unique)) void this.#end(task);
   }
 
-  #reply(request: FuseRequest, errno: number, body: readonly Uint8Array[]): void {
-    void this.#send(encodeReply(request.unique, errno, body));
+  #reply(request: FuseRequest, errno: number, body: readonly Uint8Array[]): Promise<void> {
+    return this.#send(encodeReply(request.unique, errno, body));
   }
 
   #send(reply: Uint8Array): Promise<void> {

@@ -19,6 +19,7 @@ import fc from 'fast-check';
 import { MemoryVolume } from '../../src/index.ts';
 import { opcodes } from '../../src/volume/fuse-protocol.ts';
 import { HostVolume } from '../../src/volume/host-provider.ts';
+import { VolumeServer } from '../../src/volume/server.ts';
 import { FuseClient, name, Refused, refused, request, u32, u64 } from './fuse-client.ts';
 
 const [EPERM, EACCES, ESTALE] = [1, 13, 116];
@@ -200,7 +201,6 @@ describe('a guest that sends garbage', () => {
           let failed = 0;
           const provider = new MemoryVolume();
           const root = await provider.root();
-          const { VolumeServer } = await import('../../src/volume/server.ts');
           const server = new VolumeServer({
             provider,
             root,
@@ -219,6 +219,44 @@ describe('a guest that sends garbage', () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  it('gets no credit for requests whose replies it does not take', async () => {
+    const provider = new MemoryVolume();
+    const root = await provider.root();
+    let [sent, consumed] = [0, 0];
+    const taken = Promise.withResolvers<void>();
+    const server = new VolumeServer({
+      provider,
+      root,
+      readOnly: false,
+      owner: { uid: 0, gid: 0 },
+      send: () => {
+        sent++;
+        return taken.promise;
+      },
+      consumed: (bytes) => {
+        consumed += bytes;
+      },
+      failed: (reason) => assert.fail(reason),
+    });
+    const init = [u32(7), u32(36), u32(0), u32(0)];
+    const attributes = [u32(0), u32(0), u64(0)];
+    const requests = [
+      request(opcodes.init, 1, 0, ...init),
+      ...Array.from({ length: 100 }, (_, i) => request(opcodes.getattr, i + 2, 1, ...attributes)),
+      // One that waits for its turn.
+      request(opcodes.interrupt, 200, 0, u64(101)),
+    ];
+    for (const each of requests) server.receive(each);
+    await new Promise(setImmediate);
+    const interrupt = requests.at(-1)?.length;
+    assert.deepEqual([sent, consumed], [1 + 64 + 1, interrupt]);
+    taken.resolve();
+    await new Promise(setImmediate);
+    const all = requests.reduce((sum, { length }) => sum + length, 0);
+    assert.deepEqual([sent, consumed], [101, all]);
+    await server.close();
   });
 
   it('cannot forget what it does not know, nor use a number twice', async () => {
