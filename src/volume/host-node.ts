@@ -32,6 +32,8 @@ import { HostWatches } from './host-watches.ts';
 
 /** Directories that are kept open. What is not is opened again from the directory above it. */
 const OPEN_DIRECTORIES_MAX = 128;
+/** Files that are known at once: those that the guest knows, and those of lookups that were given up meanwhile. */
+const NODES_MAX = 600_000;
 /** Names of one file that are remembered: any one that is still right will do. */
 const PLACES_MAX = 16;
 
@@ -56,11 +58,12 @@ export class Share {
     this.host = host;
   }
 
-  /** The node of a file that has just been seen at a place. */
+  /** The node of a file that has just been seen at a place. @throws VolumeError `ENOMEM` */
   found(stat: BigIntStats, place: Place): VolumeFound & { node: HostNode } {
     const identity = identityOf(stat);
     let node = this.#nodes.get(identity);
     if (node === undefined) {
+      if (this.#nodes.size >= NODES_MAX) throw new VolumeError('ENOMEM');
       node = new HostNode(this, identity, typeOf(stat) === 'directory');
       this.#nodes.set(identity, node);
     }
