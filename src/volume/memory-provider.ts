@@ -19,8 +19,10 @@ import { isName } from './fuse-request.ts';
 import { MemoryBudget, MemoryContent } from './memory-content.ts';
 
 const DEFAULT_BYTES_MAX = 64 * 1024 * 1024;
-/** What a node counts for besides its content. */
+/** What a node counts for besides its content, and each further name of it. */
 const NODE_BYTES = 512;
+/** What an attribute counts for besides its name and value. */
+const ATTRIBUTE_BYTES = 128;
 const BLOCK_BYTES = 4096;
 
 /** Options of {@link MemoryVolume}. */
@@ -92,9 +94,12 @@ class MemoryNode implements VolumeNode {
   readonly #type: VolumeFileType;
   #mode: number;
   #content: MemoryContent;
-  #target = Buffer.alloc(0);
+  /** Of a link. */
+  readonly #target: Buffer;
   /** By name, its bytes as characters. */
   readonly #children = new Map<string, MemoryNode>();
+  /** How many of them are directories. */
+  #directories = 0;
   readonly #attributes = new Map<string, Buffer>();
   /** The names it has; a directory's own `.` and its children's `..` are added when asked. */
   #names = 0;
@@ -104,8 +109,9 @@ class MemoryNode implements VolumeNode {
   #mtimeNs = this.#atimeNs;
   #ctimeNs = this.#atimeNs;
 
-  constructor(budget: MemoryBudget, type: VolumeFileType, mode: number) {
-    budget.take(NODE_BYTES);
+  constructor(budget: MemoryBudget, type: VolumeFileType, mode: number, target = NO_TARGET) {
+    budget.take(NODE_BYTES + target.length);
+    this.#target = target;
     this.#budget = budget;
     this.#type = type;
     this.#mode = mode;
@@ -166,8 +172,7 @@ class MemoryNode implements VolumeNode {
 
   async makeSymlink(name: Buffer, target: Buffer): Promise<VolumeFound> {
     this.#requireFree(name);
-    const link = new MemoryNode(this.#budget, 'symlink', 0o777);
-    link.#target = Buffer.from(target);
+    const link = new MemoryNode(this.#budget, 'symlink', 0o777, Buffer.from(target));
     return this.#add(name, link).found();
   }
 
@@ -220,8 +225,7 @@ class MemoryNode implements VolumeNode {
       moved.#requireReplaces(there);
       target.#drop(targetName, there);
     }
-    this.#children.delete(key(name));
-    this.#touch();
+    this.#take(name);
     target.#put(targetName, moved);
     moved.#ctimeNs = nowNs();
   }
@@ -251,8 +255,8 @@ class MemoryNode implements VolumeNode {
     const there = this.#attributes.get(name);
     if (there !== undefined && flags.create) throw new VolumeError('EEXIST');
     if (there === undefined && flags.replace) throw new VolumeError('ENODATA');
-    this.#budget.take(name.length + value.length);
-    if (there !== undefined) this.#budget.give(name.length + there.length);
+    this.#budget.take(attributeBytes(name, value));
+    if (there !== undefined) this.#budget.give(attributeBytes(name, there));
     this.#attributes.set(name, Buffer.from(value));
     this.#ctimeNs = nowNs();
   }
@@ -264,7 +268,7 @@ class MemoryNode implements VolumeNode {
   async removeAttribute(name: string): Promise<void> {
     const there = this.#attributes.get(name);
     if (there === undefined) throw new VolumeError('ENODATA');
-    this.#budget.give(name.length + there.length);
+    this.#budget.give(attributeBytes(name, there));
     this.#attributes.delete(name);
     this.#ctimeNs = nowNs();
   }
@@ -298,7 +302,10 @@ class MemoryNode implements VolumeNode {
   content(): Buffer {
     if (this.#type === 'directory') throw new VolumeError('EISDIR');
     this.#requireType('file');
-    return this.#content.read(this.#content.size, 0);
+    const { size } = this.#content;
+    // Of that size there is nothing but holes, which a box may make as large as it likes.
+    if (size > this.#budget.limit) throw new VolumeError('EFBIG');
+    return this.#content.read(size, 0);
   }
 
   // How it is done.
@@ -333,12 +340,11 @@ class MemoryNode implements VolumeNode {
 
   #stat(): VolumeStat {
     const size = this.#type === 'symlink' ? this.#target.length : this.#content.size;
-    const below = [...this.#children.values()].filter(({ type }) => type === 'directory');
     return {
       type: this.#type,
       mode: this.#mode,
       size: this.#type === 'directory' ? BLOCK_BYTES : size,
-      links: this.#type === 'directory' ? 2 + below.length : this.#names,
+      links: this.#type === 'directory' ? 2 + this.#directories : this.#names,
       blocks: Math.ceil(this.#content.allocated / 512),
       atimeNs: this.#atimeNs,
       mtimeNs: this.#mtimeNs,
@@ -352,22 +358,32 @@ class MemoryNode implements VolumeNode {
 
   #add(name: Buffer, node: MemoryNode): MemoryNode {
     if (!isName(name)) throw new VolumeError('EINVAL');
+    if (node.#names > 0) this.#budget.take(NODE_BYTES);
     node.#names++;
     this.#put(name, node);
     node.#ctimeNs = nowNs();
     return node;
   }
 
+  /** Gives a node a name, in place of what has it. */
   #put(name: Buffer, node: MemoryNode): void {
+    this.#take(name);
     this.#children.set(key(name), node);
+    if (node.#type === 'directory') this.#directories++;
     node.#parent = this;
+  }
+
+  /** Takes a name away. */
+  #take(name: Buffer): void {
+    if (this.#children.get(key(name))?.type === 'directory') this.#directories--;
+    this.#children.delete(key(name));
     this.#touch();
   }
 
   #drop(name: Buffer, node: MemoryNode): void {
-    this.#children.delete(key(name));
-    this.#touch();
+    this.#take(name);
     node.#names--;
+    if (node.#names > 0) this.#budget.give(NODE_BYTES);
     node.#ctimeNs = nowNs();
     node.#freeIfGone();
   }
@@ -375,8 +391,8 @@ class MemoryNode implements VolumeNode {
   #freeIfGone(): void {
     if (this.#names > 0 || this.#opened > 0) return;
     this.#content.resize(0);
-    this.#budget.give(NODE_BYTES);
-    for (const [name, value] of this.#attributes) this.#budget.give(name.length + value.length);
+    this.#budget.give(NODE_BYTES + this.#target.length);
+    for (const [name, value] of this.#attributes) this.#budget.give(attributeBytes(name, value));
     this.#attributes.clear();
   }
 
@@ -413,6 +429,12 @@ class MemoryNode implements VolumeNode {
     if (this.#type === type) return;
     throw new VolumeError(type === 'directory' ? 'ENOTDIR' : 'EINVAL');
   }
+}
+
+const NO_TARGET = Buffer.alloc(0);
+
+function attributeBytes(name: string, value: Buffer): number {
+  return ATTRIBUTE_BYTES + name.length + value.length;
 }
 
 /** Copied at a time, so that the program goes on in between. */

@@ -10,6 +10,9 @@ import { opcodes } from '../../src/volume/fuse-protocol.ts';
 import { HostVolume } from '../../src/volume/host-provider.ts';
 import { FuseClient, name, refused, u32, u64 } from './fuse-client.ts';
 
+/** How a file is made where it is no matter. */
+const ANY = { read: true, write: true, truncate: false, exclusive: false, mode: 0o644 };
+
 const [EPERM, ENOENT, EBADF, EEXIST, ENOTDIR, EISDIR, EINVAL] = [1, 2, 9, 17, 20, 21, 22];
 const [EFBIG, ENOSPC, EROFS, ENOTEMPTY, ENODATA, ENOTSUP, ESTALE] = [27, 28, 30, 39, 61, 95, 116];
 const [WRITE, RDWR] = [1, 2];
@@ -370,6 +373,66 @@ describe('memory', () => {
     await client.release(file.node, file.handle);
     const other = await client.create(ROOT, 'other');
     await client.write(other.node, other.handle, 0, Buffer.alloc(250_000));
+  });
+
+  it('counts names, links and attributes, too', async () => {
+    const provider = new MemoryVolume({ maxBytes: 16 * 1024 });
+    const { node } = await provider.root();
+    const free = async () => (await provider.space()).freeFiles;
+    const [first, target] = [Buffer.from('first'), Buffer.alloc(4000, 'x')];
+    const file = (await node.create?.(first, ANY))?.node ?? node;
+    const before = await free();
+    const fill = async (work: (i: number) => Promise<unknown> | undefined) => {
+      for (let i = 0; i < 200; i++) await work(i);
+    };
+    const named = (i: number) => Buffer.from(`${i}`);
+    const empty = async () => {
+      for (const { name: each } of (await node.list?.()) ?? []) {
+        if (!each.equals(first)) await node.unlink?.(each);
+      }
+    };
+    await assert.rejects(
+      fill((i) => node.link?.(named(i), file)),
+      { code: 'ENOSPC' },
+    );
+    await empty();
+    assert.equal(await free(), before);
+    await assert.rejects(
+      fill((i) => node.makeSymlink?.(named(i), target)),
+      { code: 'ENOSPC' },
+    );
+    await empty();
+    assert.equal(await free(), before);
+    const set = (i: number) =>
+      node.setAttribute?.(`user.${i}`, Buffer.of(1), { create: false, replace: false });
+    await assert.rejects(
+      fill((i) => set(i)),
+      { code: 'ENOSPC' },
+    );
+  });
+
+  it('does not give the program a file that is nearly all hole', async () => {
+    const provider = new MemoryVolume();
+    const { node } = await provider.root();
+    const made = await node.create?.(Buffer.from('hole'), ANY);
+    await made?.file.change?.({ size: 2 ** 40 });
+    assert.throws(() => provider.readFile('/hole'), { code: 'EFBIG' });
+  });
+
+  it('counts the directories in a directory, whatever becomes of them', async () => {
+    await using client = await FuseClient.of(new MemoryVolume());
+    const links = async () => (await client.getattr(ROOT)).links;
+    const a = await client.mkdir(ROOT, 'a');
+    await client.mkdir(ROOT, 'b');
+    await client.create(ROOT, 'c');
+    assert.equal(await links(), 4);
+    await client.rename(ROOT, 'a', ROOT, 'b');
+    assert.equal(await links(), 3);
+    await client.rename(ROOT, 'b', ROOT, 'c', 2);
+    assert.equal(await links(), 3);
+    await client.mkdir(a.node, 'd');
+    await client.rename(a.node, 'd', ROOT, 'b', 2);
+    assert.deepEqual([await links(), (await client.getattr(a.node)).links], [4, 2]);
   });
 
   it('is written and read by the program', async () => {
