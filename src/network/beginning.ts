@@ -13,14 +13,14 @@ export async function beginningOf(
   server: Duplex,
   onSilent: () => void,
 ): Promise<Beginning | null> {
-  const chunks: Uint8Array[] = [];
+  // One copy: each small chunk would keep a block of memory.
+  let bytes = new Uint8Array();
   let silent = true;
   let deadline = Number.POSITIVE_INFINITY;
   for (;;) {
     const chunk: Uint8Array | null = client.read();
     if (chunk !== null) {
-      chunks.push(chunk);
-      const bytes = Buffer.concat(chunks);
+      bytes = Buffer.concat([bytes, chunk]);
       const beginning = readBeginning(bytes);
       if (beginning.kind !== 'more') {
         client.unshift(bytes);
@@ -30,9 +30,9 @@ export async function beginningOf(
       continue;
     }
     if (client.destroyed || client.errored !== null) return null;
-    if (client.readableEnded) return chunks.length === 0 ? null : { kind: 'malformed' };
+    if (client.readableEnded) return bytes.length === 0 ? null : { kind: 'malformed' };
     if (performance.now() >= deadline) return { kind: 'malformed' };
-    const heard = await change(client, silent && chunks.length === 0 ? server : null, deadline);
+    const heard = await change(client, silent && bytes.length === 0 ? server : null, deadline);
     if (heard !== server) continue;
     silent = false;
     onSilent();

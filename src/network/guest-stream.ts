@@ -10,7 +10,7 @@ export interface StreamFlow {
   abort(): void;
 }
 
-/** What Node keeps at most on top of what the connection does, in each direction. */
+/** What Node keeps at most on top of what the connection does, of what goes to the box. */
 const KEPT_BYTES_MAX = 64 * 1024;
 
 /** Where a connection's events go. */
@@ -33,7 +33,12 @@ export class GuestStream extends Duplex implements FlowReader {
 
   /** `bufferBytes` is what the connection keeps: a stream keeps no more. */
   constructor(flow: StreamFlow, bufferBytes: number) {
-    super({ allowHalfOpen: true, highWaterMark: Math.min(KEPT_BYTES_MAX, bufferBytes) });
+    // Node keeps one piece for the reader, as it takes many times a small one's bytes. The others wait here, joined.
+    super({
+      allowHalfOpen: true,
+      readableHighWaterMark: 1,
+      writableHighWaterMark: Math.min(KEPT_BYTES_MAX, bufferBytes),
+    });
     this.#flow = flow;
     this.on('error', () => undefined);
   }

@@ -56,12 +56,18 @@ if (inNamespace(import.meta.filename, { hosts: `${servers.private} in-hosts.exam
   const running: Server[] = [];
   /** What the server on port 80 was asked. */
   const asked: { host: string | undefined; url: string | undefined }[] = [];
+  /** Answers those that it lets wait. */
+  const stalling: (() => void)[] = [];
+  const { promise: stalled, resolve: onStalled } = Promise.withResolvers<void>();
 
   before(async () => {
     await names.listen();
     const http = createHttpServer((request, response) => {
       asked.push({ host: request.headers.host, url: request.url });
-      response.end(`${request.headers.host} ${request.url}`);
+      const answer = () => response.end(`${request.headers.host} ${request.url}`);
+      if (request.url !== '/stall') return void answer();
+      stalling.push(answer);
+      onStalled();
     });
     const https = createHttpsServer(serverKeys(), (_request, response) => response.end('secure'));
     const greeter = createServer((socket) => {
@@ -355,6 +361,25 @@ if (inNamespace(import.meta.filename, { hosts: `${servers.private} in-hosts.exam
       await once(web, 'close');
       assert.deepEqual(reasons(), ['malformed']);
       await assert.rejects(connectThrough(uplink, { address: servers.one, port: 80 }));
+      uplink.close();
+    });
+
+    it('keep few requests that nobody answers', async () => {
+      const { uplink, reasons } = uplinkFor('api.example');
+      await lookup(uplink, 'api.example');
+      const before = asked.length;
+      const ahead = await connectThrough(uplink, { address: servers.one, port: 80 });
+      const sent = get('api.example', '/stall', false) + get('api.example', '/', false).repeat(9);
+      const answers = exchange(ahead, sent + get('api.example', '/last'));
+      await stalled;
+      for (const answer of stalling.splice(0)) answer();
+      assert.equal((await answers).match(/HTTP\/1.1 200/g)?.length, 11);
+      assert.equal(asked.length, before + 11);
+      const flood = await connectThrough(uplink, { address: servers.one, port: 80 });
+      flood.on('error', () => undefined);
+      flood.write(get('api.example', '/stall', false).repeat(2_000));
+      await once(flood, 'close');
+      assert.deepEqual(reasons(), ['limit']);
       uplink.close();
     });
 

@@ -9,6 +9,8 @@ const GATHER_BYTES_MAX = 1024 * 1024;
 /** All those of a box at once. It could begin thousands, and end none. */
 const GATHERED_BYTES_MAX = 32 * 1024 * 1024;
 
+const GATHERED_CHUNKS_MAX = 512;
+
 /** Shares the room for bodies that are gathered. */
 export class GatherBudget {
   #left = GATHERED_BYTES_MAX;
@@ -64,7 +66,11 @@ export function decoderFor(coding: string | undefined): Transform | null | undef
 
 /** All of a body that is known to be short. */
 export async function gathered(body: Readable): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of body) chunks.push(chunk as Buffer);
+  let chunks: Buffer[] = [];
+  for await (const chunk of body) {
+    chunks.push(chunk as Buffer);
+    // Of few bytes each they would take many times as much.
+    if (chunks.length >= GATHERED_CHUNKS_MAX) chunks = [Buffer.concat(chunks)];
+  }
   return Buffer.concat(chunks);
 }

@@ -26,6 +26,8 @@ import { EXTENSIONS, joinWebSocket } from './web-socket.ts';
 
 /** Names and values of one message. Node's own limit for all of them is 16 KiB. */
 const FIELDS_BYTES_MAX = 64 * 1024;
+/** Requests on one connection that are not answered. Clients that send ahead at all stop at ten or so. */
+const UNANSWERED_MAX = 32;
 /** Whatever the program was started with: what servers read in other ways must not pass. */
 const STRICT = { insecureHTTPParser: false } as const;
 
@@ -97,6 +99,7 @@ export class Http1Gate {
     const line = this.#lines.get(request.socket);
     if (line === undefined) return void response.destroy();
     begin(line, response);
+    if (line.answering > UNANSWERED_MAX) return this.#refuseFlood(line.leg);
     const passed = this.#admit(line.leg, request);
     if ('refused' in passed) return answerRefused(request, response, passed.refused);
     try {
@@ -218,6 +221,14 @@ export class Http1Gate {
       // A value that no header field can have.
       socket.destroy();
     }
+  }
+
+  /** Node would read on, and keep thousands of bytes for each request of thirty. */
+  #refuseFlood({ guest, onRefused }: HttpLeg): void {
+    if (guest.destroyed) return;
+    const message = `more than ${UNANSWERED_MAX} requests wait for answers on one connection`;
+    onRefused(null, 'limit', message);
+    guest.destroy();
   }
 
   /** What Node's parser does not take. */
