@@ -30,6 +30,9 @@ const ODD_SPACES = [0x0b, 0x0c, 0x1c, 0x1d, 0x1e, 0x1f, 0x85, 0xa0];
 const REQUEST_LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]+[!-~]+[ \t]+HTTP\/[0-9]/i;
 /** What a lenient server might yet take for a request; without a version, for one of HTTP/0.9. */
 const NEARLY_REQUEST = /HTTP\/|^\s*GET\s+\S+\s*$/i;
+/** What a proxy says in front of a connection that it passes on: a server that heeds it goes by what comes behind. */
+const PROXY_LINE = /^PROXY(?:[ \t]|$)/;
+const PROXY_SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n');
 const HTTP2_LINE = 'PRI * HTTP/2.0';
 
 /** Reads what has come so far. */
@@ -42,6 +45,10 @@ export function readBeginning(bytes: Uint8Array): Beginning {
 }
 
 function readFirstLine(bytes: Uint8Array): Beginning {
+  const signed = Math.min(bytes.length, PROXY_SIGNATURE.length);
+  if (PROXY_SIGNATURE.subarray(0, signed).equals(bytes.subarray(0, signed))) {
+    return { kind: signed === PROXY_SIGNATURE.length ? 'malformed' : 'more' };
+  }
   // Servers let empty lines before a request pass, so we look behind them.
   const start = bytes.findIndex((byte) => byte !== 0x0d && byte !== LINE_END);
   if (start < 0 || start > 64) return { kind: bytes.length > 64 ? 'malformed' : 'more' };
@@ -53,6 +60,7 @@ function readFirstLine(bytes: Uint8Array): Beginning {
   }
   const line = lineText(bytes.subarray(start, end));
   if (line.trimEnd() === HTTP2_LINE) return { kind: 'http2' };
+  if (PROXY_LINE.test(line)) return { kind: 'malformed' };
   if (REQUEST_LINE.test(line)) return { kind: 'http' };
   return { kind: NEARLY_REQUEST.test(line) ? 'malformed' : 'other' };
 }

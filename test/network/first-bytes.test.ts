@@ -132,6 +132,21 @@ describe('readBeginning() of the rest', () => {
     for (let end = 0; end < 4; end++) assert.equal(kindOf(old.slice(0, end)), 'more');
   });
 
+  it('lets nobody speak as a proxy, who would be believed about what comes behind', () => {
+    const behind = 'GET / HTTP/1.1\r\nHost: other.example\r\n\r\n';
+    for (const front of [
+      'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n',
+      'PROXY UNKNOWN\r\n',
+      '\r\n\r\n\0\r\nQUIT\n\x20\0\0\0',
+    ]) {
+      const all = front + behind;
+      const kinds = Array.from(all, (_, end) => kindOf(all.slice(0, end)));
+      const decided = kinds.find((kind) => kind !== 'more');
+      assert.equal(decided, 'malformed', front);
+    }
+    assert.equal(kindOf('PROXYING\r\n'), 'other');
+  });
+
   it('wants more of what could become HTTP, up to a bound', () => {
     const head = 'DELETE /some/thing?with=query HTTP/1.1\r\n';
     for (let end = 0; end < head.length; end++) {
