@@ -31,14 +31,15 @@ const ANCHORS = [
 const ANCHOR_NAME = 'boxlite.crt';
 /** Folders in which OpenSSL finds a certificate by the hash of its name. */
 const HASHED = ['/etc/ssl/certs', '/etc/pki/ca-trust/extracted/pem/directory-hash'];
-/** Of Debian and Alpine, of Red Hat, and of the images of JDK's makers. */
+/** Of Debian and Alpine, of Red Hat, of SUSE, and of the images of JDK's makers. */
 const KEYSTORES = [
   '/etc/ssl/certs/java/cacerts',
   '/etc/pki/ca-trust/extracted/java/cacerts',
+  '/var/lib/ca-certificates/java-cacerts',
   '/opt/java/openjdk/lib/security/cacerts',
 ];
-/** Each folder in it is a JDK, or a JRE of Java 9 and later; before that the JRE was a folder in it. */
-const JAVA_FOLDER = '/usr/lib/jvm';
+/** Each folder in them is a JDK, or a JRE of Java 9 and later; before that the JRE was a folder in it. */
+const JAVA_FOLDERS = ['/usr/lib/jvm', '/usr/lib64/jvm'];
 const JAVA_PLACES = ['lib/security/cacerts', 'jre/lib/security/cacerts'];
 /** More than anybody installs. */
 const JAVAS_MAX = 16;
@@ -83,10 +84,15 @@ export async function trustAuthority(
 
 /** Every keystore that the box has by now, once. */
 async function keystoresOf(fs: BoxFileSystem): Promise<string[]> {
-  const javas = (await ifThere(fs.readdir(JAVA_FOLDER))) ?? [];
+  const javas = await Promise.all(
+    JAVA_FOLDERS.map(async (folder) => {
+      const names = (await ifThere(fs.readdir(folder))) ?? [];
+      return names.slice(0, JAVAS_MAX).map((name) => posix.join(folder, name));
+    }),
+  );
   const places = javas
-    .slice(0, JAVAS_MAX)
-    .flatMap((java) => JAVA_PLACES.map((place) => posix.join(JAVA_FOLDER, java, place)));
+    .flat()
+    .flatMap((java) => JAVA_PLACES.map((place) => posix.join(java, place)));
   const found = await Promise.all(
     [...KEYSTORES, ...places].map((path) => ifThere(fs.realpath(path))),
   );

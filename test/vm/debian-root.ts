@@ -19,6 +19,12 @@ const MADE = ['/etc/ssl/certs/ca-certificates.crt', '/etc/ssl/certs/java/cacerts
 
 /** Writes it to a folder: these packages, all that they need, and the Node that runs this with the machine's npm. */
 export function makeDebianRoot(folder: string, packages: readonly string[]): void {
+  makePackageRoot(folder, packages);
+  addNode(folder);
+}
+
+/** These packages and all that they need. */
+export function makePackageRoot(folder: string, packages: readonly string[]): void {
   mkdirSync(folder, { recursive: true });
   const names = packageFiles(packages).filter((path) => !LEFT_OUT.test(path));
   const list = [...names, ...MADE.filter((path) => existsSync(path))].map((path) => `.${path}`);
@@ -31,7 +37,6 @@ export function makeDebianRoot(folder: string, packages: readonly string[]): voi
   // dpkg starts with an empty list of what it has installed.
   for (const file of ['status', 'available']) writeFileSync(join(folder, 'var/lib/dpkg', file), '');
   mkdirSync(join(folder, 'tmp'), { recursive: true });
-  addNode(folder);
 }
 
 function addNode(folder: string): void {
