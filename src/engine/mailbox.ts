@@ -1,4 +1,4 @@
-import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, ftruncateSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { BoxliteError, messageOf } from '../base/errors.ts';
 import type { Mailbox, MailboxUse } from '../spec/parts.ts';
 
@@ -71,6 +71,7 @@ export class DiskMailbox implements Mailbox {
     const reasons: string[] = [];
     for (const directory of directories) {
       try {
+        requireRoom(directory);
         const descriptor = openSync(directory, O_TMPFILE | constants.O_RDWR, 0o600);
         ftruncateSync(descriptor, MAILBOX_BYTES);
         return new DiskMailbox(descriptor, use);
@@ -89,7 +90,7 @@ export class DiskMailbox implements Mailbox {
     const blocks = Math.ceil(payload.length / BLOCK_BYTES);
     const offset = this.#ring.allocate(blocks * BLOCK_BYTES);
     if (offset === null) return null;
-    writeSync(this.descriptor, payload, 0, payload.length, offset);
+    this.#write(payload, offset);
     return { offset, length: payload.length };
   }
 
@@ -101,8 +102,31 @@ export class DiskMailbox implements Mailbox {
     }
   }
 
+  /** Memory is given to it as it is written. @throws BoxliteError `Storage` if there is none */
+  #write(payload: Uint8Array, offset: number): void {
+    try {
+      // Of what has only room in part, that part is written.
+      for (let at = 0; at < payload.length; ) {
+        at += writeSync(this.descriptor, payload, at, payload.length - at, offset + at);
+      }
+    } catch (cause) {
+      const why = messageOf(cause);
+      throw new BoxliteError(
+        'Storage',
+        `Cannot pass data to the box: its mailbox cannot be written: ${why}; make room in /dev/shm`,
+        { cause },
+      );
+    }
+  }
+
   [Symbol.dispose](): void {
     if (this.#open) closeSync(this.descriptor);
     this.#open = false;
   }
+}
+
+/** That of a container's /dev/shm may be little. */
+function requireRoom(directory: string): void {
+  const { bavail, bsize } = statfsSync(directory);
+  if (bavail * bsize < MAILBOX_BYTES) throw new Error(`${directory} is full`);
 }

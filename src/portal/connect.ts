@@ -48,8 +48,10 @@ export class Portal {
       },
     });
     wire.on('data', (chunk: Uint8Array) => this.channel.receive(chunk));
-    // A broken socket is told of by its close.
-    wire.on('error', () => undefined);
+    // A broken socket is told of by its close; what has broken on our side says so itself.
+    wire.on('error', (error) => {
+      if (BoxliteError.is(error)) this.channel.fail(error);
+    });
     wire.on('close', async () => {
       this.channel.fail(new BoxliteError('Portal', `The wire ended: ${await options.whyEnded()}`));
     });

@@ -94,9 +94,16 @@ export class MailboxLink implements FrameLink {
     if (this.writable) this.#onWritable();
   }
 
-  /** False if it has no room now. */
+  /** False if it has no room now. A mailbox that cannot be written ends the line. */
   #trySend(frame: Held): boolean {
-    const small = this.#small(frame);
+    if (this.#line.destroyed) return true;
+    let small: Uint8Array | null;
+    try {
+      small = this.#small(frame);
+    } catch (error) {
+      this.#line.destroy(error instanceof Error ? error : new Error(String(error)));
+      return true;
+    }
     if (small === null || !this.#fits(small.length)) return false;
     this.#write(small);
     this.#askIfMuch();

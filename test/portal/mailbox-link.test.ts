@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { BoxliteError } from '../../src/base/errors.ts';
 import { MailboxLink } from '../../src/portal/mailbox-link.ts';
 import { frameFlags, frameRules, HEADER_BYTES } from '../../src/portal/messages.ts';
 import type { Mailbox, MailboxUse } from '../../src/spec/parts.ts';
@@ -55,6 +57,21 @@ const frames = fc.array(
 );
 
 describe('MailboxLink', () => {
+  it('ends the line when the mailbox cannot be written, and sends nothing more', async () => {
+    const line = new TestLine();
+    const mailbox = new TestMailbox(4);
+    mailbox.put = () => {
+      throw new BoxliteError('Storage', 'no room');
+    };
+    const link = new MailboxLink(line, mailbox, () => undefined);
+    const failed = once(line, 'error');
+    link.send('DATA', 1, 0, new Uint8Array(1000));
+    link.send('DATA', 1, 0, new Uint8Array(10));
+    const [error] = await failed;
+    assert.ok(BoxliteError.is(error, 'Storage'));
+    assert.deepEqual([line.unread.length, link.backlog], [0, 0]);
+  });
+
   it('delivers every frame in order, and never fills the terminal', () => {
     fc.assert(
       fc.property(frames, fc.integer({ min: 1, max: 4 }), fc.nat(), (list, places, seed) => {
