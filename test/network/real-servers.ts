@@ -25,9 +25,11 @@ export class RealServers implements AsyncDisposable {
   /** A name server at `servers.names`, with these lines of configuration. */
   async dnsmasq(...lines: readonly string[]): Promise<void> {
     const config = join(this.folder, 'dnsmasq.conf');
-    const settings = ['no-resolv', 'no-hosts', 'bind-interfaces', 'user=root', 'log-queries'];
+    const settings = ['no-resolv', 'no-hosts', 'bind-interfaces', 'log-queries'];
+    // Within the namespace of an ordinary user there are no groups to change to.
+    const user = ['user=root', 'group='];
     const own = [`listen-address=${servers.names}`, `log-facility=${this.#log('dns')}`];
-    writeFileSync(config, [...settings, ...own, ...lines, ''].join('\n'));
+    writeFileSync(config, [...settings, ...user, ...own, ...lines, ''].join('\n'));
     await this.#start('dnsmasq', ['--keep-in-foreground', '--pid-file=', `--conf-file=${config}`], {
       port: 53,
       host: servers.names,
