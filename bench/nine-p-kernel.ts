@@ -31,7 +31,10 @@ export async function ninePKernel(): Promise<NinePKernel> {
   const cache = join(dirname(cacheDir()), 'boxlite-bench');
   const root = join(downloadedKernelsDir(cache), 'vm-x64-9p');
   const search = { cacheDir: cache, arch: 'x64', flavor: 'vm', root, run: runCommand } as const;
-  if ((await distributionKernels(search)).length === 0) await download(cache, root);
+  if ((await distributionKernels(search)).length === 0) {
+    console.error(`bench: downloading ${PACKAGE}, once`);
+    await download(cache, root);
+  }
   const [kernel] = await distributionKernels(search);
   if (kernel === undefined) throw new Error(`${PACKAGE} cannot run a box`);
   const base = join(root, 'lib/modules', kernel.version);

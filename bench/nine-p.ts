@@ -17,6 +17,8 @@ import { MACHINE, type Subject } from './subject.ts';
 /** As QEMU's documentation has it. */
 const OPTIONS = 'trans=virtio,version=9p2000.L';
 const END = 'ended with status';
+/** What takes longer has hung. */
+const SCRIPT_MS_MAX = 60_000;
 
 /** A running guest. Disposing of it ends it. */
 export class NinePGuest implements AsyncDisposable {
@@ -48,14 +50,21 @@ export class NinePGuest implements AsyncDisposable {
     return guest;
   }
 
-  /** Resolves when the script has ended. @throws if it failed. */
+  /** Resolves when the script has ended. @throws if it failed, or does not end in a minute. */
   async run(script: string): Promise<void> {
+    const ends = performance.now() + SCRIPT_MS_MAX;
+    const timer = setTimeout(() => this.#onText(), SCRIPT_MS_MAX + 1);
+    await this.#ended(script, ends).finally(() => clearTimeout(timer));
+  }
+
+  async #ended(script: string, ends: number): Promise<void> {
     this.#said = '';
     this.#vmm.wire.write(`(${script}\n); echo ${END} $?.\n`);
     for (;;) {
       const status = new RegExp(`${END} (\\d+)\\.`).exec(this.#said)?.[1];
       if (status === '0') return;
-      if (status !== undefined || this.#vmm.wire.destroyed) {
+      const hangs = performance.now() > ends;
+      if (status !== undefined || hangs || this.#vmm.wire.destroyed) {
         throw new Error(`9p: ${script}: ${this.#said}${this.#vmm.consoleTail.slice(-500)}`);
       }
       await new Promise<void>((resolve) => {
