@@ -78,7 +78,10 @@ export class Volumes implements AsyncDisposable {
           root,
           readOnly: mount.readOnly,
           owner: ownerIn(answer),
-          send: (reply) => stream.write(reply),
+          send: async (reply) => {
+            await stream.write(reply);
+            return channel.backlog === 0;
+          },
           consumed: (bytes) => stream.consumed(bytes),
           failed: ({ message }) => stream.reset({ code: 'EPROTO', message }),
         });

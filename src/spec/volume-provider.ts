@@ -137,8 +137,8 @@ export interface VolumeAttributeFlags {
 
 /** An open file, also when it has no name any more. */
 export interface VolumeFile {
-  /** Up to `length` bytes; fewer only at the end of the file. */
-  read?(length: number, position: number): Promise<Uint8Array>;
+  /** Up to `length` bytes; fewer only at the end of the file. `into` has room for them, if they need memory. */
+  read?(length: number, position: number, into: Uint8Array): Promise<Uint8Array>;
   /** Writes all of it. The bytes are the caller's again afterwards. */
   write?(bytes: Uint8Array, position: number): Promise<void>;
   stat?(): Promise<VolumeStat>;

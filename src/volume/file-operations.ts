@@ -3,6 +3,7 @@ import { VolumeError } from './errno.ts';
 import {
   FSYNC_DATA_ONLY,
   OPEN_KEEP_CACHE,
+  OUT_HEADER_BYTES,
   openFlags,
   seekWhence,
   TRANSFER_BYTES_MAX,
@@ -107,8 +108,9 @@ export class FileOperations {
     if (size > TRANSFER_BYTES_MAX) throw new VolumeError('EINVAL');
     requireExact(position, size);
     if (file.read === undefined) throw new VolumeError('EBADF');
-    const bytes = await file.read(size, position);
-    return { body: () => [bytes.length > size ? bytes.subarray(0, size) : bytes] };
+    const room = this.#state.buffers.take(OUT_HEADER_BYTES + size);
+    const bytes = await file.read(size, position, room.subarray(OUT_HEADER_BYTES));
+    return { body: () => [bytes.length > size ? bytes.subarray(0, size) : bytes], room };
   }
 
   async write({ handle, position, data, kills }: RequestOf<'write'>): Promise<Finish> {

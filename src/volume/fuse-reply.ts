@@ -41,21 +41,26 @@ export interface Validity {
   readonly attributesMs: number;
 }
 
-/** A reply without a body, or with an error: a negative number for the kernel. */
+/**
+ * A reply without a body, or with an error: a negative number for the kernel. It is made in `room`, if that is given; what is in
+ * its place there already stays.
+ */
 export function encodeReply(
   unique: bigint,
   errno: number,
   body: readonly Uint8Array[],
+  room?: Uint8Array,
 ): Uint8Array {
   const length = body.reduce((sum, part) => sum + part.length, OUT_HEADER_BYTES);
-  const reply = new Uint8Array(length);
+  const reply = room?.subarray(0, length) ?? new Uint8Array(length);
   const view = viewOf(reply);
   view.setUint32(0, length, true);
   view.setInt32(4, -errno, true);
   view.setBigUint64(8, unique, true);
   let at = OUT_HEADER_BYTES;
   for (const part of body) {
-    reply.set(part, at);
+    const isThere = part.buffer === reply.buffer && part.byteOffset === reply.byteOffset + at;
+    if (!isThere) reply.set(part, at);
     at += part.length;
   }
   return reply;

@@ -40,16 +40,15 @@ export class HostFile implements VolumeFile {
     this.#opened = opened === null ? null : volumeStat(opened, share.device);
   }
 
-  read(length: number, position: number): Promise<Uint8Array> {
+  read(length: number, position: number, into: Uint8Array): Promise<Uint8Array> {
     return this.#descriptor.use(async (fd) => {
-      const buffer = Buffer.allocUnsafe(length);
       let filled = 0;
       while (filled < length) {
-        const { bytesRead } = await readAt(fd, buffer, filled, length - filled, position + filled);
+        const { bytesRead } = await readAt(fd, into, filled, length - filled, position + filled);
         if (bytesRead === 0) break;
         filled += bytesRead;
       }
-      return buffer.subarray(0, filled);
+      return into.subarray(0, filled);
     });
   }
 
@@ -89,10 +88,11 @@ export class HostFile implements VolumeFile {
   }
 
   async copy(position: number, target: VolumeFile, at: number, length: number): Promise<number> {
+    const buffer = Buffer.allocUnsafe(Math.min(COPY_BYTES, length));
     let copied = 0;
     for (;;) {
       const asked = Math.min(COPY_BYTES, length - copied);
-      const piece = await this.read(asked, position + copied);
+      const piece = await this.read(asked, position + copied, buffer);
       await target.write?.(piece, at + copied);
       copied += piece.length;
       // The end, which the copy itself may have moved away.

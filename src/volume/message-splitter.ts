@@ -1,6 +1,7 @@
 // pure
 import { BoxliteError } from '../base/errors.ts';
 import { IN_HEADER_BYTES, MESSAGE_BYTES_MAX } from './fuse-protocol.ts';
+import { MessageBuffers } from './message-buffers.ts';
 
 /** The error of a volume whose guest has broken the FUSE protocol. */
 export function breach(what: string): BoxliteError {
@@ -9,14 +10,20 @@ export function breach(what: string): BoxliteError {
 
 /** Cuts a stream into FUSE requests, each of which begins with its length. */
 export class MessageSplitter {
+  readonly #buffers: MessageBuffers;
   /** The first bytes of a message whose length is not known yet. */
   #head = new Uint8Array(0);
   /** The message that is being put together, and how much of it is there. */
   #message: Uint8Array | null = null;
   #filled = 0;
 
+  constructor(buffers = new MessageBuffers()) {
+    this.#buffers = buffers;
+  }
+
   /**
-   * Feeds bytes, however they were cut; calls back for each whole message. A message may share memory with `chunk`.
+   * Feeds bytes, however they were cut; calls back for each whole message. It shares memory with `chunk`, or is in one of the
+   * buffers.
    * @throws BoxliteError `Portal` at a length that no request has.
    */
   push(chunk: Uint8Array, onMessage: (message: Uint8Array) => void): void {
@@ -30,7 +37,7 @@ export class MessageSplitter {
       const length = messageLength(rest);
       if (length > rest.length) {
         this.#filled = 0;
-        this.#message = new Uint8Array(length);
+        this.#message = this.#buffers.take(length);
         rest = this.#fill(this.#message, rest, onMessage);
       } else {
         onMessage(rest.subarray(0, length));

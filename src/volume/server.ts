@@ -10,9 +10,11 @@ import {
 } from './fuse-protocol.ts';
 import { encodeInit, encodeInvalidation, encodeReply } from './fuse-reply.ts';
 import { decodeRequest, type FuseRequest, type RequestOf } from './fuse-request.ts';
+import { MessageBuffers } from './message-buffers.ts';
 import { MessageSplitter } from './message-splitter.ts';
 import { Operations } from './operations.ts';
 import type { FileOwner } from './owners.ts';
+import type { Finish } from './volume-state.ts';
 
 /** Requests that are worked on at once; further ones wait as the bytes they are. */
 const RUNNING_MAX = 64;
@@ -32,8 +34,8 @@ export interface VolumeServerOptions {
   readonly owner: FileOwner;
   /** The time in ms since 1970. Default: the host's. */
   readonly now?: () => number;
-  /** Sends a reply; resolves when there is room for the next one. The bytes are not used again. */
-  readonly send: (reply: Uint8Array) => Promise<void>;
+  /** Sends a reply; resolves when there is room for the next one: to whether these bytes are not needed any more. */
+  readonly send: (reply: Uint8Array) => Promise<boolean>;
   /** So many bytes of what was received are no longer held. */
   readonly consumed: (bytes: number) => void;
   /** The guest has broken the protocol: the volume is over. Called at most once. */
@@ -43,6 +45,8 @@ export interface VolumeServerOptions {
 /** A request, and what it is answered with once it is: the reply on its way. */
 interface Task {
   readonly request: FuseRequest;
+  /** The request's bytes, some of which it refers to. */
+  readonly message: Uint8Array;
   reply: Promise<void> | null;
 }
 
@@ -52,7 +56,8 @@ interface Task {
  */
 export class VolumeServer {
   readonly #options: VolumeServerOptions;
-  readonly #splitter = new MessageSplitter();
+  readonly #buffers = new MessageBuffers();
+  readonly #splitter = new MessageSplitter(this.#buffers);
   readonly #operations: Operations;
   /** In the order they came. */
   readonly #waiting = new Map<bigint, Task>();
@@ -62,7 +67,7 @@ export class VolumeServer {
 
   constructor(options: VolumeServerOptions) {
     this.#options = options;
-    this.#operations = new Operations({ now: Date.now, ...options });
+    this.#operations = new Operations({ now: Date.now, buffers: this.#buffers, ...options });
     options.provider.watch?.((node) => this.#changed(node));
   }
 
@@ -70,7 +75,7 @@ export class VolumeServer {
   receive(chunk: Uint8Array): void {
     if (this.#over) return;
     try {
-      this.#splitter.push(chunk, (message) => this.#arrived(decodeRequest(message)));
+      this.#splitter.push(chunk, (message) => this.#arrived(decodeRequest(message), message));
     } catch (error) {
       this.#fail(error);
     }
@@ -95,7 +100,7 @@ export class VolumeServer {
     if (known !== null) void this.#send(encodeInvalidation(known));
   }
 
-  #arrived(request: FuseRequest): void {
+  #arrived(request: FuseRequest, message: Uint8Array): void {
     if (this.#over) return;
     switch (request.op) {
       case 'forget':
@@ -105,13 +110,17 @@ export class VolumeServer {
         this.#interrupt(request.interrupted);
         return this.#options.consumed(request.bytes);
       case 'init':
-        return void this.#end({ request, reply: this.#reply(request, ...initReply(request)) });
+        return void this.#end({
+          request,
+          message,
+          reply: this.#reply(request, ...initReply(request)),
+        });
       default:
         // One number for two requests would let the second one out of the count.
         if (this.#waiting.has(request.unique) || this.#running.has(request.unique)) {
           return this.#fail(new VolumeError('EPROTO'));
         }
-        this.#waiting.set(request.unique, { request, reply: null });
+        this.#waiting.set(request.unique, { request, message, reply: null });
         return this.#goOn();
     }
   }
@@ -131,11 +140,12 @@ export class VolumeServer {
     await this.#operations.perform(request).then(
       // An operation that went on after its request was interrupted must leave nothing behind.
       (finish) =>
-        this.#over || task.reply !== null ? finish.undo?.() : this.#answer(task, finish.body),
+        this.#over || task.reply !== null ? finish.undo?.() : this.#answer(task, finish),
       (error: unknown) => this.#refuse(task, error),
     );
     await task.reply;
     this.#running.delete(request.unique);
+    this.#buffers.give(task.message);
     await this.#end(task);
     if (!this.#over) this.#goOn();
   }
@@ -146,7 +156,7 @@ export class VolumeServer {
     if (!this.#over) this.#options.consumed(request.bytes);
   }
 
-  #answer(task: Task, body: () => readonly Uint8Array[]): void {
+  #answer(task: Task, { body, room }: Finish): void {
     let parts: readonly Uint8Array[];
     try {
       parts = body();
@@ -154,7 +164,7 @@ export class VolumeServer {
       task.reply = this.#reply(task.request, errnoOf(error), []);
       return;
     }
-    task.reply = this.#reply(task.request, 0, parts);
+    task.reply = this.#reply(task.request, 0, parts, room);
   }
 
   #refuse(task: Task, error: unknown): void {
@@ -173,13 +183,19 @@ export class VolumeServer {
     if (this.#waiting.delete(unique)) void this.#end(task);
   }
 
-  #reply(request: FuseRequest, errno: number, body: readonly Uint8Array[]): Promise<void> {
-    return this.#send(encodeReply(request.unique, errno, body));
+  async #reply(
+    request: FuseRequest,
+    errno: number,
+    body: readonly Uint8Array[],
+    room?: Uint8Array,
+  ): Promise<void> {
+    const reply = encodeReply(request.unique, errno, body, room);
+    if (await this.#send(reply)) this.#buffers.give(reply);
   }
 
-  #send(reply: Uint8Array): Promise<void> {
+  #send(reply: Uint8Array): Promise<boolean> {
     // A stream that has ended tells of it by itself.
-    return this.#options.send(reply).catch(() => undefined);
+    return this.#options.send(reply).catch(() => false);
   }
 
   #fail(error: unknown): void {

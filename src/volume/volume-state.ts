@@ -10,6 +10,7 @@ import type {
 import { type ErrorName, VolumeError } from './errno.ts';
 import { type Attributes, encodeEntry, type Validity } from './fuse-reply.ts';
 import { HandleTable } from './handles.ts';
+import type { MessageBuffers } from './message-buffers.ts';
 import { contentOf, type KnownNode, NodeTable } from './nodes.ts';
 import { type FileOwner, Owners } from './owners.ts';
 
@@ -22,6 +23,8 @@ export const VALIDITY: Validity = { entryMs: 1000, attributesMs: 1000 };
 /** A success. The body is made when the reply is sent: what it tells the kernel counts from then on. */
 export interface Finish {
   readonly body: () => readonly Uint8Array[];
+  /** Of the state's buffers, where the reply is to be made: the body lies in it, behind the header. */
+  readonly room?: Uint8Array;
   /** For a reply that nobody gets. */
   readonly undo?: () => Promise<void>;
 }
@@ -35,6 +38,7 @@ export interface OperationsOptions {
   readonly root: VolumeFound;
   readonly readOnly: boolean;
   readonly owner: FileOwner;
+  readonly buffers: MessageBuffers;
   /** The time in ms since 1970. */
   readonly now: () => number;
 }
@@ -46,15 +50,17 @@ export class VolumeState {
   readonly nodes: NodeTable;
   readonly handles = new HandleTable();
   readonly owners: Owners;
+  readonly buffers: MessageBuffers;
   readonly #readOnly: boolean;
   readonly #now: () => number;
 
-  constructor({ provider, root, readOnly, owner, now }: OperationsOptions) {
+  constructor({ provider, root, readOnly, owner, buffers, now }: OperationsOptions) {
     this.provider = provider;
     this.root = root.node;
     this.#readOnly = readOnly;
     this.nodes = new NodeTable(root.node);
     this.owners = new Owners(owner);
+    this.buffers = buffers;
     this.#now = now;
   }
 

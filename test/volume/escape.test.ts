@@ -206,7 +206,7 @@ describe('a guest that sends garbage', () => {
             root,
             readOnly: false,
             owner: { uid: 0, gid: 0 },
-            send: async () => undefined,
+            send: async () => true,
             consumed: () => undefined,
             failed: () => failed++,
           });
@@ -225,7 +225,7 @@ describe('a guest that sends garbage', () => {
     const provider = new MemoryVolume();
     const root = await provider.root();
     let [sent, consumed] = [0, 0];
-    const taken = Promise.withResolvers<void>();
+    const taken = Promise.withResolvers<boolean>();
     const server = new VolumeServer({
       provider,
       root,
@@ -252,7 +252,7 @@ describe('a guest that sends garbage', () => {
     await new Promise(setImmediate);
     const interrupt = requests.at(-1)?.length;
     assert.deepEqual([sent, consumed], [1 + 64 + 1, interrupt]);
-    taken.resolve();
+    taken.resolve(true);
     await new Promise(setImmediate);
     const all = requests.reduce((sum, { length }) => sum + length, 0);
     assert.deepEqual([sent, consumed], [101, all]);

@@ -65,7 +65,10 @@ export class FuseClient implements AsyncDisposable {
 
   constructor(server: (options: object) => VolumeServer) {
     this.server = server({
-      send: async (reply: Uint8Array) => this.#arrived(Buffer.from(reply)),
+      send: async (reply: Uint8Array) => {
+        this.#arrived(Buffer.from(reply));
+        return true;
+      },
       consumed: (bytes: number) => {
         this.consumed += bytes;
       },
