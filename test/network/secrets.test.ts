@@ -57,6 +57,12 @@ describe('Replacer', () => {
     assert.equal(replacer.count, 1);
   });
 
+  it('makes nothing longer than it may', () => {
+    const replacer = new Replacer([pair('a', 'long')], 7);
+    assert.equal(text(replacer.push(Buffer.from('a a a'))), 'long long a');
+    assert.equal(text(Buffer.concat([replacer.push(Buffer.from(' a')), replacer.end()])), ' a');
+  });
+
   it('replaces the longer of two that begin together', () => {
     const both = [pair('abc', '1'), pair('abcdef', '2')];
     assert.equal(text(replaceAll(Buffer.from('abcdefabc'), both)), '21');

@@ -11,11 +11,15 @@ export interface Replacement {
 export class Replacer {
   readonly #replacements: readonly Replacement[];
   readonly #longest: number;
+  /** By how many bytes more it may become longer. */
+  #growth: number;
   #held: Buffer = Buffer.alloc(0);
   /** How often something was replaced. */
   count = 0;
 
-  constructor(replacements: readonly Replacement[]) {
+  /** From where it would become longer by more than `growthMax` bytes, it is left as it is. */
+  constructor(replacements: readonly Replacement[], growthMax = Number.POSITIVE_INFINITY) {
+    this.#growth = growthMax;
     const real = replacements.filter(({ needle }) => needle.length > 0);
     this.#replacements = real.toSorted((a, b) => b.needle.length - a.needle.length);
     this.#longest = this.#replacements[0]?.needle.length ?? 0;
@@ -53,13 +57,14 @@ export class Replacer {
         if (at >= 0 && at < (found < 0 ? open : (next[found] ?? open))) found = i;
       }
       const match = this.#replacements[found];
-      if (match === undefined) {
+      if (match === undefined || growthOf(match) > this.#growth) {
         parts.push(bytes.subarray(from, open));
         return { out: joined(parts), rest: bytes.subarray(open) };
       }
       const at = next[found] ?? 0;
       parts.push(bytes.subarray(from, at), asBuffer(match.by));
       from = at + match.needle.length;
+      this.#growth -= growthOf(match);
       this.count++;
     }
   }
@@ -81,6 +86,10 @@ export class Replacer {
 export function replaceAll(bytes: Uint8Array, replacements: readonly Replacement[]): Buffer {
   const replacer = new Replacer(replacements);
   return Buffer.concat([replacer.push(bytes), replacer.end()]);
+}
+
+function growthOf({ needle, by }: Replacement): number {
+  return by.length - needle.length;
 }
 
 function startsWith(needle: Uint8Array, bytes: Buffer, at: number, length: number): boolean {

@@ -24,8 +24,13 @@ export class Screen {
   readonly #replacer: Replacer;
   readonly #watchers: readonly { readonly name: string; readonly watch: Replacer }[];
 
-  constructor(replacements: readonly Replacement[], forbidden: readonly Forbidden[] = []) {
-    this.#replacer = new Replacer(replacements);
+  /** `growthMax` as a {@link Replacer} has it. */
+  constructor(
+    replacements: readonly Replacement[],
+    forbidden: readonly Forbidden[] = [],
+    growthMax?: number,
+  ) {
+    this.#replacer = new Replacer(replacements, growthMax);
     // What is forbidden is "replaced" by itself, which tells when it was there.
     this.#watchers = forbidden.map(({ needle, name }) => ({
       name,

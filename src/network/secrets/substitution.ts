@@ -27,6 +27,8 @@ export type RawFields = readonly string[];
 const TEXTUAL =
   /^\s*(?:text\/|application\/(?:json|javascript|xml|graphql|x-ndjson|x-www-form-urlencoded)\b|[^;]*\+(?:json|xml)\b|multipart\/form-data\b)/i;
 const FORM = /^\s*application\/x-www-form-urlencoded\b/i;
+/** By how much values make a body longer: a box could send one of nothing but placeholders for long values. */
+const GROWTH_BYTES_MAX = 1024 * 1024;
 const JSON_TYPE = /^\s*(?:application\/(?:json|x-ndjson)\b|[^;]*\+json\b)/i;
 
 /** The secrets of a box as they concern one request to a host. */
@@ -94,7 +96,7 @@ export class Substitution {
     const [replaced, forbidden] = [this.requestBody(contentType), this.foreignIn(contentType)];
     return replaced === null && forbidden.length === 0
       ? null
-      : new Screen(replaced ?? [], forbidden);
+      : new Screen(replaced ?? [], forbidden, GROWTH_BYTES_MAX);
   }
 
   /** What everything that comes back passes through. */
