@@ -60,7 +60,7 @@ export const MANIFEST_BYTES_MAX = 4 * 1024 * 1024;
 export const CONFIG_BYTES_MAX = 8 * 1024 * 1024;
 /** Docker stacks at most 127 layers; other builders make a few hundred. */
 export const LAYERS_MAX = 1000;
-export const INDEX_ENTRIES_MAX = 1000;
+const INDEX_ENTRIES_MAX = 1000;
 /** An index may list indexes; each level is a download. */
 export const INDEX_DEPTH_MAX = 4;
 /** All layers as they are stored. A layer that unpacks to no more than it may is not larger than this. */

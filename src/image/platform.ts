@@ -18,7 +18,7 @@ export function boxPlatform(arch: Architecture): Platform {
 }
 
 /** `linux/arm64/v8`. */
-export function formatPlatform({ os, architecture, variant }: Platform): string {
+function formatPlatform({ os, architecture, variant }: Platform): string {
   return printable([os || '?', architecture || '?', variant].filter(Boolean).join('/'), 60);
 }
 

@@ -61,7 +61,7 @@ export function formatReference(reference: ImageReference): string {
 }
 
 /** The reference without tag and digest: `docker.io/library/alpine`. */
-export function formatRepository(reference: ImageReference): string {
+function formatRepository(reference: ImageReference): string {
   return `${reference.domain}/${reference.path}`;
 }
 

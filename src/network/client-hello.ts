@@ -6,7 +6,7 @@
 import { concat } from './tls/der.ts';
 
 /** The longest we gather: real ones take 2 KiB, with post-quantum keys. */
-export const CLIENT_HELLO_BYTES_MAX = 32 * 1024;
+const CLIENT_HELLO_BYTES_MAX = 32 * 1024;
 const RECORD_HEADER_BYTES = 5;
 const HANDSHAKE_HEADER_BYTES = 4;
 const RECORD_BYTES_MAX = 16 * 1024;

@@ -3,7 +3,7 @@
 import { type ClientHello, looksLikeTls, readClientHello } from './client-hello.ts';
 
 /** The longest first line that is waited for. */
-export const FIRST_LINE_BYTES_MAX = 16 * 1024;
+const FIRST_LINE_BYTES_MAX = 16 * 1024;
 /** So much of a line tells whether it may become a request, and is looked at again with each byte that comes. */
 const LINE_START_BYTES = 1024;
 const LINE_END = 0x0a;

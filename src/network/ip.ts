@@ -21,8 +21,8 @@ export interface IpPacket extends Route {
   readonly payload: Uint8Array;
 }
 
-export const IPV4_HEADER_BYTES = 20;
-export const IPV6_HEADER_BYTES = 40;
+const IPV4_HEADER_BYTES = 20;
+const IPV6_HEADER_BYTES = 40;
 /** Packets from here live this many hops, of which they take none. */
 const HOP_LIMIT = 64;
 /** Extension headers that only have to be passed over: hop-by-hop options, routing, destination options. */

@@ -243,7 +243,7 @@ function putAttributes(bytes: Uint8Array, at: number, attributes: Attributes): v
 }
 
 /** `st_mode`. */
-export function modeOf(type: VolumeFileType, permissions: number): number {
+function modeOf(type: VolumeFileType, permissions: number): number {
   return modeTypes[type] | (permissions & 0o7777);
 }
 

@@ -159,7 +159,7 @@ export function can<Name extends keyof VolumeNode>(
 }
 
 /** Through the node, or if it has no name any more through one of its open files. */
-export async function viaOpenFile<T>(
+async function viaOpenFile<T>(
   known: KnownNode,
   first: () => Promise<T>,
   then: (file: VolumeFile) => Promise<T> | undefined,

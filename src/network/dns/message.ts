@@ -8,7 +8,7 @@ import { formatIpAddress } from '../../spec/ip-address.ts';
 
 export const HEADER_BYTES = 12;
 /** What UDP carries where nobody says otherwise (RFC 1035, 4.2.1). */
-export const UDP_BYTES_DEFAULT = 512;
+const UDP_BYTES_DEFAULT = 512;
 /** The largest message there can be: TCP gives its length in 16 bits. */
 export const MESSAGE_BYTES_MAX = 65_535;
 /** RFC 1035, 2.3.4, with all the length bytes. */
