@@ -3,20 +3,20 @@
  * The first message of a TLS client (RFC 8446, 4.1.2; RFC 6066, 3), as far as it says which host it is for. It may be
  * cut into any number of records and arrive in any pieces.
  */
-import { concat } from './tls/der.ts';
+import { ByteReader, concat, numberOf } from './bytes.ts';
 
 /** The longest we gather: real ones take 2 KiB, with post-quantum keys. */
 const CLIENT_HELLO_BYTES_MAX = 32 * 1024;
-const RECORD_HEADER_BYTES = 5;
+export const RECORD_HEADER_BYTES = 5;
 const HANDSHAKE_HEADER_BYTES = 4;
 const RECORD_BYTES_MAX = 16 * 1024;
 /** Some clients cut their hello to hide the name from those on the way: into a few records, not into bytes. */
 const RECORDS_MAX = 256;
 const MAJOR_VERSION = 3;
-const RECORD_HANDSHAKE = 22;
+export const RECORD_HANDSHAKE = 22;
 /** Of change_cipher_spec, and of heartbeat (RFC 6520). */
 const RECORD_KINDS = { first: 20, last: 24 } as const;
-const MESSAGE_CLIENT_HELLO = 1;
+export const MESSAGE_CLIENT_HELLO = 1;
 const EXTENSION_SERVER_NAME = 0;
 const EXTENSION_ALPN = 16;
 /** RFC 9849, and the encrypted server name that was before it. */
@@ -70,7 +70,7 @@ export function readClientHello(bytes: Uint8Array): ClientHelloReading {
     if (bytes[offset] !== RECORD_HANDSHAKE) return MALFORMED;
     const start = offset + RECORD_HEADER_BYTES;
     if (start > bytes.length) break;
-    const length = number(bytes.subarray(start - 2, start));
+    const length = numberOf(bytes.subarray(start - 2, start));
     // An empty one would let a client send for ever and say nothing.
     if (length === 0 || length > RECORD_BYTES_MAX) return MALFORMED;
     offset = start + length;
@@ -82,7 +82,7 @@ export function readClientHello(bytes: Uint8Array): ClientHelloReading {
     gathered += part.length;
     if (wanted === null && gathered >= HANDSHAKE_HEADER_BYTES) {
       wanted =
-        HANDSHAKE_HEADER_BYTES + number(concat(...parts).subarray(1, HANDSHAKE_HEADER_BYTES));
+        HANDSHAKE_HEADER_BYTES + numberOf(concat(...parts).subarray(1, HANDSHAKE_HEADER_BYTES));
       if (wanted > CLIENT_HELLO_BYTES_MAX) return MALFORMED;
     }
     if (wanted === null || gathered < wanted) continue;
@@ -95,12 +95,12 @@ export function readClientHello(bytes: Uint8Array): ClientHelloReading {
 }
 
 function parseHello(body: Uint8Array): ClientHello | null {
-  const reader = new Reader(body);
+  const reader = new ByteReader(body);
   // Version and random; then session, cipher suites and compression methods.
-  reader.skip(2 + 32);
+  reader.take(2 + 32);
   for (const lengthBytes of [1, 2, 1]) reader.vector(lengthBytes);
   const hello = { serverName: null as string | null, encrypted: false, protocols: [] as string[] };
-  const extensions = new Reader(reader.left === 0 ? new Uint8Array() : reader.vector(2));
+  const extensions = new ByteReader(reader.left === 0 ? new Uint8Array() : reader.vector(2));
   const seen = new Set<number>();
   while (extensions.left > 0 && !extensions.failed) {
     const kind = extensions.number(2);
@@ -119,8 +119,8 @@ function parseHello(body: Uint8Array): ClientHello | null {
 
 /** The one host name of the extension; null if it has none, several, or one of odd letters. */
 function parseServerName(data: Uint8Array): string | null {
-  const outer = new Reader(data);
-  const names = new Reader(outer.vector(2));
+  const outer = new ByteReader(data);
+  const names = new ByteReader(outer.vector(2));
   const kind = names.number(1);
   const name = String.fromCharCode(...names.vector(2).subarray(0, 256));
   if (outer.failed || outer.left > 0 || names.failed || names.left > 0) return null;
@@ -129,42 +129,8 @@ function parseServerName(data: Uint8Array): string | null {
 }
 
 function parseProtocols(data: Uint8Array): string[] {
-  const list = new Reader(new Reader(data).vector(2));
+  const list = new ByteReader(new ByteReader(data).vector(2));
   const protocols: string[] = [];
   while (list.left > 0 && !list.failed) protocols.push(String.fromCharCode(...list.vector(1)));
   return protocols;
-}
-
-/** Big-endian numbers and vectors of them. What is read past the end is empty, and noted. */
-class Reader {
-  failed = false;
-  readonly #bytes: Uint8Array;
-  #offset = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-
-  get left(): number {
-    return this.#bytes.length - this.#offset;
-  }
-
-  skip(count: number): Uint8Array {
-    if (count > this.left) this.failed = true;
-    const from = this.#offset;
-    this.#offset = Math.min(from + count, this.#bytes.length);
-    return this.failed ? new Uint8Array() : this.#bytes.subarray(from, this.#offset);
-  }
-
-  number(count: number): number {
-    return number(this.skip(count));
-  }
-
-  vector(lengthBytes: number): Uint8Array {
-    return this.skip(this.number(lengthBytes));
-  }
-}
-
-function number(bytes: Uint8Array): number {
-  return bytes.reduce((sum, byte) => sum * 256 + byte, 0);
 }

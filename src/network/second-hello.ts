@@ -4,13 +4,16 @@
  * every server insists, and then it is the second one that counts. This looks for it, until the server has answered with
  * something else.
  */
-import { type ClientHello, readClientHello } from './client-hello.ts';
-import { concat } from './tls/der.ts';
+import { concat } from './bytes.ts';
+import {
+  type ClientHello,
+  MESSAGE_CLIENT_HELLO,
+  RECORD_HANDSHAKE,
+  RECORD_HEADER_BYTES,
+  readClientHello,
+} from './client-hello.ts';
 
-const RECORD_HEADER_BYTES = 5;
-const RECORD_HANDSHAKE = 22;
-const CLIENT_HELLO = 1;
-const SERVER_HELLO = 2;
+const MESSAGE_SERVER_HELLO = 2;
 /** Where the random bytes of a server's hello are, behind the headers of record and message and the version. */
 const RANDOM = { start: 11, end: 43 } as const;
 /** What they are in a request for another hello: SHA-256 of "HelloRetryRequest". */
@@ -42,7 +45,8 @@ export class SecondHello {
     if (this.#retry !== null) return;
     this.#answer = concat(this.#answer, chunk);
     const begun = [RECORD_HANDSHAKE, 3].every((byte, i) => byte === (this.#answer[i] ?? byte));
-    const isHello = (this.#answer[RECORD_HEADER_BYTES] ?? SERVER_HELLO) === SERVER_HELLO;
+    const isHello =
+      (this.#answer[RECORD_HEADER_BYTES] ?? MESSAGE_SERVER_HELLO) === MESSAGE_SERVER_HELLO;
     if (!begun || !isHello) this.#retry = false;
     else if (this.#answer.length >= RANDOM.end) {
       const random = this.#answer.subarray(RANDOM.start, RANDOM.end);
@@ -83,7 +87,7 @@ export class SecondHello {
   #take(bytes: Uint8Array): number | null {
     if (bytes.length <= RECORD_HEADER_BYTES) return 0;
     const end = RECORD_HEADER_BYTES + (((bytes[3] ?? 0) << 8) | (bytes[4] ?? 0));
-    if (bytes[0] === RECORD_HANDSHAKE && bytes[RECORD_HEADER_BYTES] === CLIENT_HELLO) {
+    if (bytes[0] === RECORD_HANDSHAKE && bytes[RECORD_HEADER_BYTES] === MESSAGE_CLIENT_HELLO) {
       const reading = readClientHello(bytes);
       if (reading.kind === 'more') return 0;
       if (reading.kind === 'malformed') return null;

@@ -1,6 +1,6 @@
 // pure
 /** Frames of the WebSocket protocol (RFC 6455, 5.2). No extension is known here, so what extensions use is a breach. */
-import { concat } from '../tls/der.ts';
+import { concat, numberOf } from '../bytes.ts';
 
 export const opcodes = {
   continuation: 0,
@@ -172,7 +172,7 @@ function parseHead(
   const keyAt = 2 + wide;
   const end = keyAt + ((second & MASKED) === 0 ? 0 : KEY_BYTES);
   if (bytes.length < end) return null;
-  const length = bytes.subarray(2, keyAt).reduce((sum, byte) => sum * 256 + byte, 0);
+  const length = numberOf(bytes.subarray(2, keyAt));
   if (wide > 0 && length < (wide === 2 ? LENGTH_16 : 0x1_0000)) {
     throw new FrameBreach('its length is written longer than it need be');
   }

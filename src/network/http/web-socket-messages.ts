@@ -3,7 +3,7 @@
  * Rewrites the messages of one direction of a WebSocket. A frame that there is room for is gathered and goes on as one.
  * A longer one goes on as it comes, as several: who stands between may cut messages otherwise (RFC 6455, 5.4).
  */
-import { concat } from '../tls/der.ts';
+import { concat } from '../bytes.ts';
 import {
   CONTROL_FRAME_BYTES_MAX,
   cutText,

@@ -1,5 +1,6 @@
 // pure
 /** Takes the distinguished encoding of ASN.1 (X.690) apart, one level at a time. */
+import { numberOf } from '../bytes.ts';
 
 /** One value with its tag. */
 export interface Element {
@@ -34,7 +35,7 @@ function firstElement(bytes: Uint8Array): Element | null {
   // No length at all (0x80) is not distinguished encoding.
   if (first === 0x80 || lengthBytes > LENGTH_BYTES_MAX) return null;
   const start = 2 + lengthBytes;
-  const length = bytes.subarray(2, start).reduce((sum, byte) => sum * 256 + byte, 0);
+  const length = numberOf(bytes.subarray(2, start));
   const end = start + (first < 0x80 ? first : length);
   if (end > bytes.length) return null;
   return { tag, content: bytes.subarray(start, end), whole: bytes.subarray(0, end) };

@@ -1,5 +1,6 @@
 // pure
 /** Writes the distinguished encoding of ASN.1 (X.690). What is written here is all ours. */
+import { concat } from '../bytes.ts';
 
 const TAG = {
   boolean: 0x01,
@@ -77,16 +78,6 @@ export function time(date: Date): Uint8Array {
   const full = date.getUTCFullYear() >= FULL_YEAR_FROM;
   const text = new TextEncoder().encode(full ? digits : digits.slice(2));
   return element(full ? TAG.generalizedTime : TAG.utcTime, text);
-}
-
-export function concat(...parts: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
 }
 
 function element(tag: number, ...content: Uint8Array[]): Uint8Array {

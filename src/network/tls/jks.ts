@@ -1,7 +1,7 @@
 // pure
 /** Java's own format of keystores, in which JDKs up to version 17 and Linux distributions have trusted certificates. */
 import { createHash } from 'node:crypto';
-import { concat } from './der.ts';
+import { ByteReader, concat } from '../bytes.ts';
 
 const MAGIC = 0xfeedfeed;
 const VERSION = 2;
@@ -24,7 +24,7 @@ interface Entry {
 }
 
 export function isJks(store: Uint8Array): boolean {
-  return new Reader(store).uint32() === MAGIC;
+  return new ByteReader(store).number(4) === MAGIC;
 }
 
 /** The keystore with one more trusted certificate, which replaces ours; null if the keystore is broken. */
@@ -45,59 +45,25 @@ export function withTrustedEntry(store: Uint8Array, certificate: Uint8Array): Ui
 
 /** All entries, each with its own bytes; null if the file is not what it says. */
 function entriesOf(store: Uint8Array): Entry[] | null {
-  const reader = new Reader(store.subarray(0, -HASH_BYTES));
-  const [, version, count] = [reader.uint32(), reader.uint32(), reader.uint32()];
+  const reader = new ByteReader(store.subarray(0, -HASH_BYTES));
+  const [, version, count] = [reader.number(4), reader.number(4), reader.number(4)];
   if (version !== VERSION || count > ENTRIES_MAX) return null;
   const entries: Entry[] = [];
   for (let left = count; left > 0 && !reader.failed; left--) {
     const start = reader.offset;
-    const kind = reader.uint32();
-    const alias = Buffer.from(reader.take(reader.uint16())).toString('utf8');
+    const kind = reader.number(4);
+    const alias = Buffer.from(reader.vector(2)).toString('utf8');
     reader.take(TIME_BYTES);
-    if (kind === PRIVATE_KEY) reader.take(reader.uint32());
+    if (kind === PRIVATE_KEY) reader.vector(4);
     else if (kind !== CERTIFICATE) return null;
-    for (let more = kind === PRIVATE_KEY ? reader.uint32() : 1; more > 0; more--) {
-      reader.take(reader.uint16());
-      reader.take(reader.uint32());
+    for (let more = kind === PRIVATE_KEY ? reader.number(4) : 1; more > 0; more--) {
+      reader.vector(2);
+      reader.vector(4);
       if (reader.failed) return null;
     }
     entries.push({ alias, bytes: store.subarray(start, reader.offset) });
   }
   return reader.failed || reader.left > 0 ? null : entries;
-}
-
-/** Java's numbers and strings. What is read past the end is empty, and noted. */
-class Reader {
-  failed = false;
-  offset = 0;
-  readonly #bytes: Uint8Array;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-
-  get left(): number {
-    return this.#bytes.length - this.offset;
-  }
-
-  take(count: number): Uint8Array {
-    this.failed ||= count > this.left;
-    const from = this.offset;
-    if (!this.failed) this.offset += count;
-    return this.#bytes.subarray(from, this.offset);
-  }
-
-  uint16(): number {
-    return this.#number(2);
-  }
-
-  uint32(): number {
-    return this.#number(4);
-  }
-
-  #number(bytes: number): number {
-    return this.take(bytes).reduce((sum, byte) => sum * 256 + byte, 0);
-  }
 }
 
 function uint32(value: number): Uint8Array {
