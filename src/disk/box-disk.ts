@@ -11,6 +11,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoxliteError, messageOf, systemCode } from '../base/errors.ts';
+import { O_TMPFILE } from '../base/unnamed-file.ts';
 import type { CommandResult, RunCommand } from '../spec/parts.ts';
 import { ext4Bytes, ext4Condition, SUPERBLOCK } from './ext4-state.ts';
 import { parseSparseTar, type SparseImage } from './sparse.ts';
@@ -178,9 +179,7 @@ export class BoxDisks {
   }
 }
 
-/** Linux's O_TMPFILE; file systems and hosts without it get a file whose name is taken away at once. */
-const O_TMPFILE = 0o20200000;
-
+/** Where the file system or the host knows no such files, one whose name is taken away at once. */
 async function openUnnamed(directory: string): Promise<FileHandle> {
   await mkdir(directory, { recursive: true });
   if (process.platform === 'linux') {

@@ -1,5 +1,6 @@
-import { closeSync, constants, ftruncateSync, openSync, statfsSync, writeSync } from 'node:fs';
+import { ftruncateSync, statfsSync, writeSync } from 'node:fs';
 import { BoxliteError, messageOf } from '../base/errors.ts';
+import { UnnamedFile } from '../base/unnamed-file.ts';
 import type { Mailbox, MailboxUse } from '../spec/parts.ts';
 
 /** Eight of the largest frames: enough to keep a guest reading while the next are written. */
@@ -8,8 +9,6 @@ const MAILBOX_BYTES = 2 * 1024 * 1024;
 const BLOCK_BYTES = 4096;
 /** Largest payload of one frame. */
 const PIECE_BYTES_MAX = 256 * 1024;
-/** Linux's O_TMPFILE: a file that has no name, so nothing is left behind however we end. */
-const O_TMPFILE = 0o20200000;
 
 /** Where pieces lie in the ring: pure bookkeeping, first in, first out. */
 export class RingAllocator {
@@ -53,13 +52,12 @@ export class RingAllocator {
 
 /** Unnamed memory that the guest sees as a read-only disk. */
 export class DiskMailbox implements Mailbox {
-  readonly descriptor: number;
   readonly use: MailboxUse;
+  readonly #memory: UnnamedFile;
   readonly #ring = new RingAllocator(MAILBOX_BYTES);
-  #open = true;
 
-  private constructor(descriptor: number, use: MailboxUse) {
-    this.descriptor = descriptor;
+  private constructor(memory: UnnamedFile, use: MailboxUse) {
+    this.#memory = memory;
     this.use = use;
   }
 
@@ -68,18 +66,15 @@ export class DiskMailbox implements Mailbox {
    * @throws BoxliteError `Storage` if none can.
    */
   static create(directories: readonly string[], use: MailboxUse): DiskMailbox {
-    const reasons: string[] = [];
-    for (const directory of directories) {
-      try {
-        requireRoom(directory);
-        const descriptor = openSync(directory, O_TMPFILE | constants.O_RDWR, 0o600);
-        ftruncateSync(descriptor, MAILBOX_BYTES);
-        return new DiskMailbox(descriptor, use);
-      } catch (error) {
-        reasons.push(messageOf(error));
-      }
-    }
-    throw new BoxliteError('Storage', `Cannot make the box's mailbox: ${reasons.join('; ')}`);
+    const memory = UnnamedFile.create("the box's mailbox", directories, (descriptor, directory) => {
+      requireRoom(directory);
+      ftruncateSync(descriptor, MAILBOX_BYTES);
+    });
+    return new DiskMailbox(memory, use);
+  }
+
+  get descriptor(): number {
+    return this.#memory.descriptor;
   }
 
   get roomy(): boolean {
@@ -120,8 +115,7 @@ export class DiskMailbox implements Mailbox {
   }
 
   [Symbol.dispose](): void {
-    if (this.#open) closeSync(this.descriptor);
-    this.#open = false;
+    this.#memory[Symbol.dispose]();
   }
 }
 

@@ -181,6 +181,19 @@ export function withHostPaths(plan: LaunchPlan, { opened }: Pick<JailInput, 'ope
   };
 }
 
+/**
+ * The settings, with a limit of file sizes under which a VMM can write the disk and the memory that it was given. A
+ * smaller one would have it killed (SIGXFSZ, setrlimit(2)) as soon as its guest wrote beyond it.
+ */
+export function withRoomFor(
+  { fileBytes }: Pick<LaunchPlan, 'fileBytes'>,
+  security: SecuritySettings,
+): SecuritySettings {
+  const { maxFileSize } = security.resourceLimits;
+  if (maxFileSize === null || maxFileSize >= fileBytes) return security;
+  return { ...security, resourceLimits: { ...security.resourceLimits, maxFileSize: fileBytes } };
+}
+
 /** A limit of a process; null: none. */
 export type Limits = ResourceLimits & { readonly coreBytes: number | null };
 

@@ -9,7 +9,7 @@ import { engines } from '../engine/engine.ts';
 import { requireMemory } from '../engine/kernel-needs.ts';
 import { DiskMailbox } from '../engine/mailbox.ts';
 import type { ImageConfig } from '../image/config.ts';
-import { withRoomFor } from '../jail/file-limit.ts';
+import { withRoomFor } from '../jail/jail.ts';
 import type { Uplink } from '../network/connection.ts';
 import { wholeNumber } from '../portal/control.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
@@ -121,7 +121,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   const vm = kept.use(
     await startJailed(plan, {
       programs: ready.programs,
-      security: withRoomFor(plan.fileBytes, spec.security),
+      security: withRoomFor(plan, spec.security),
       boxId: input.hostname,
       root: root.path,
       mailbox,

@@ -1,7 +1,7 @@
 import { closeSync, fchmodSync, fchownSync, fstatSync, openSync, statSync } from 'node:fs';
 import { wholeEnvironment } from '../base/env.ts';
 import { BoxliteError, messageOf } from '../base/errors.ts';
-import { FilterFile } from '../jail/filter-file.ts';
+import { filterFile } from '../jail/filter-file.ts';
 import { type HostUser, hostUserFor } from '../jail/host-user.ts';
 import { type JailPrograms, jailed } from '../jail/jail.ts';
 import { sandboxed } from '../jail/sandbox.ts';
@@ -74,7 +74,7 @@ export function prepareJail(plan: LaunchPlan, options: JailOptions): PreparedJai
     ...(user === null ? [] : openFor(user, plan, opened)),
   ]);
   const filter = security.seccompEnabled
-    ? opened.use(FilterFile.create(filterFor(plan.kind, guestArchitecture()), scratchDirectories))
+    ? opened.use(filterFile(filterFor(plan.kind, guestArchitecture()), scratchDirectories))
     : null;
   const input = { security, programs, filter: filter?.descriptor ?? null, user, opened: files };
   const inside = jailed(plan, { ...input, root, environment });

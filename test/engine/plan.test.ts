@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { engines } from '../../src/engine/engine.ts';
 import { parseLdd } from '../../src/engine/libraries.ts';
-import { withRoomFor } from '../../src/jail/file-limit.ts';
-import { type JailInput, jailed, withHostPaths } from '../../src/jail/jail.ts';
+import { type JailInput, jailed, withHostPaths, withRoomFor } from '../../src/jail/jail.ts';
 import type { EngineName, Kernel, LaunchPlan, Machine } from '../../src/spec/parts.ts';
 import { SecurityOptions } from '../../src/spec/security.ts';
 
@@ -157,7 +156,7 @@ describe('withRoomFor()', () => {
       [8192, 8192],
     ] as const) {
       const builder = SecurityOptions.builder().resourceLimits({ maxFileSize: asked });
-      const { resourceLimits } = withRoomFor(4096, builder.build().toSettings());
+      const { resourceLimits } = withRoomFor({ fileBytes: 4096 }, builder.build().toSettings());
       assert.deepEqual(resourceLimits, { ...builder.build().resourceLimits, maxFileSize: limit });
     }
   });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { FilterFile } from '../../src/jail/filter-file.ts';
+import { filterFile } from '../../src/jail/filter-file.ts';
 import { compile, verdicts } from '../../src/jail/seccomp/compile.ts';
 import { allowLists, filterFor } from '../../src/jail/seccomp/filters.ts';
 import { type SyscallName, syscallNumbers } from '../../src/jail/seccomp/numbers.ts';
@@ -210,7 +210,7 @@ describe('the kernel', { skip: process.platform !== 'linux' && 'only Linux has f
         join(here, 'programs/try-calls.c'),
       ]);
       const arch = process.arch === 'arm64' ? 'arm64' : 'x64';
-      using filter = FilterFile.create(filterFor('qemu', arch), [scratch]);
+      using filter = filterFile(filterFor('qemu', arch), [scratch]);
       return spawnSync(
         'bwrap',
         [
