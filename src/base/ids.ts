@@ -54,7 +54,7 @@ export const BoxIDMint = {
 export class ContainerID {
   readonly #value: string;
 
-  /** A fresh random id, or the given one. @throws BoxliteError never; RangeError if `value` is not an id. */
+  /** A fresh random id, or the given one. @throws RangeError if `value` is not an id. */
   constructor(value: string = randomBytes(32).toString('hex')) {
     if (!ContainerID.isValid(value)) {
       throw new RangeError(

@@ -1,7 +1,7 @@
 import type { BoxliteError } from '../base/errors.ts';
 
 /** What is kept of output that nobody has taken: the newest. */
-export const UNTAKEN_BYTES_MAX = 1024 * 1024;
+const UNTAKEN_BYTES_MAX = 1024 * 1024;
 
 /** A piece smaller than this part of the memory it came in is copied out, so as not to hold the rest. */
 const COPY_BELOW = 1 / 4;

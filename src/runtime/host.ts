@@ -104,10 +104,16 @@ export class Host {
   }
 
   /** What is found out about every engine, the preferred first; `retry` doubts what was found before. */
-  async reports(options: { retry?: boolean; signal?: AbortSignal }): Promise<EngineReport[]> {
+  async reports({
+    retry,
+    signal,
+  }: {
+    readonly retry: boolean;
+    readonly signal: AbortSignal | undefined;
+  }): Promise<EngineReport[]> {
     const reports: EngineReport[] = [];
-    if (options.retry === true) await this.#verdicts.forget();
-    for (const name of enginePreference) reports.push(await this.#report(name, options.signal));
+    if (retry) await this.#verdicts.forget();
+    for (const name of enginePreference) reports.push(await this.#report(name, signal));
     return reports;
   }
 

@@ -7,6 +7,12 @@ import { type ImageConfig, parseImageDocument } from '../image/config.ts';
 import { boxPlatform } from '../image/platform.ts';
 import { formatReference, parseReference } from '../image/reference.ts';
 import { imageCandidates } from '../image/search.ts';
+import {
+  checkImportOptions,
+  checkPullOptions,
+  parsePruneOptions,
+  parseSignalOptions,
+} from '../spec/call-options.ts';
 import type { ImageInfo, ImageRecord, ImageRecords } from '../spec/image-info.ts';
 import type { ImageRegistry } from '../spec/image-registry.ts';
 import type { RunCommand } from '../spec/parts.ts';
@@ -58,6 +64,7 @@ export class ImageStore {
    * for this architecture, or it is broken; `Network` if a registry cannot be reached; `Storage`.
    */
   async pull(reference: string, options: ImagePullOptions = {}): Promise<ImageInfo> {
+    checkPullOptions(options);
     return infoOf(await this.#pull(reference, options));
   }
 
@@ -71,6 +78,7 @@ export class ImageStore {
     path: string,
     options: ImagePullOptions & { readonly reference?: string } = {},
   ): Promise<ImageInfo> {
+    checkImportOptions(options);
     const reference = formatReference(parseReference(options.reference ?? nameFromPath(path)));
     const scratchDirectory = join(this.#options.directory, `${IMPORT_PREFIX}${randomUUID()}`);
     const { openImageSource } = await import('../image/source.ts');
@@ -101,6 +109,7 @@ export class ImageStore {
     path: string,
     options: { signal?: AbortSignal } = {},
   ): Promise<void> {
+    parseSignalOptions(options);
     const record = this.#require(reference);
     const blobs = await this.#openBlobs();
     const manifest = await blobs.find(record.manifestDigest);
@@ -156,9 +165,9 @@ export class ImageStore {
 
   /** Deletes what no image needs any more; with `all`, also the images that no box uses. */
   async prune(options: { all?: boolean; signal?: AbortSignal } = {}): Promise<ImagePruneResult> {
+    const { all, signal } = parsePruneOptions(options);
     const records = this.#records;
-    const unused =
-      options.all === true ? records.list().filter((r) => this.#usersOf(r).length === 0) : [];
+    const unused = all ? records.list().filter((r) => this.#usersOf(r).length === 0) : [];
     for (const record of unused) records.remove(record.reference);
     const blobs = await this.#openBlobs();
     let freed = 0;
@@ -167,7 +176,7 @@ export class ImageStore {
       await this.#pruneImports();
       return new Set(records.list().flatMap((record) => record.blobs));
     };
-    freed += (await blobs.prune(needed, options.signal)).bytes;
+    freed += (await blobs.prune(needed, signal ?? undefined)).bytes;
     return { images: unused.map((record) => record.reference), bytesFreed: freed };
   }
 

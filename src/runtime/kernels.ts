@@ -2,6 +2,7 @@ import { cacheDir } from '../base/env.ts';
 import { findKernels } from '../engine/kernel/find.ts';
 import type { OnKernelProgress } from '../engine/kernel/progress.ts';
 import { runCommand } from '../process/run.ts';
+import { checkBuildOptions } from '../spec/call-options.ts';
 import type { Kernel, KernelFlavor } from '../spec/parts.ts';
 import { guestArchitecture } from './host-checks.ts';
 
@@ -22,9 +23,10 @@ export function listKernels(): Promise<Kernel[]> {
 
 /**
  * Builds our minimal kernels, which takes minutes the first time and nothing after that.
- * @throws BoxliteError `Config` if something to build with is missing, `Engine` if the build fails.
+ * @throws BoxliteError `InvalidArgument` naming the option that is wrong, `Config` if something to build with is missing, `Engine` if the build fails.
  */
 export async function buildKernels(options: BuildKernelsOptions = {}): Promise<Kernel[]> {
+  checkBuildOptions(options);
   const { buildKernel } = await import('../engine/kernel/build.ts');
   const { flavors = [], ...rest } = options;
   const arch = guestArchitecture();

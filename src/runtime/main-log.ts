@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import type { LogEntry } from '../spec/info.ts';
 
 /** Far above the longest line a command's output comes in, escaped. */
-export const LOG_FILE_BYTES_MAX = 8 * 1024 * 1024;
+const LOG_FILE_BYTES_MAX = 8 * 1024 * 1024;
 
 /** A line more than this must wait until those before it are written. */
 const PENDING_BYTES_MAX = 64 * 1024;

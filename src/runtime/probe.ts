@@ -72,7 +72,7 @@ export async function probe(input: ProbeInput, signal?: AbortSignal): Promise<Pr
 }
 
 /** Linux's init/calibrate.c prints `... BogoMIPS (lpj=19259392)`. */
-export function parseLoopsPerJiffy(console: string): number | null {
+function parseLoopsPerJiffy(console: string): number | null {
   const found = /\(lpj=(\d{1,12})\)/.exec(console)?.[1];
   return found === undefined ? null : Number(found);
 }

@@ -10,7 +10,7 @@ import type { BoxOptions } from '../spec/box-options.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
 import { BoxStatus, canRemove, isActive } from '../spec/box-status.ts';
 import type { BoxliteOptions } from '../spec/boxlite-options.ts';
-import { parseListFilter } from '../spec/call-options.ts';
+import { parseEnginesOptions, parseListFilter } from '../spec/call-options.ts';
 import { hostPathsOf, missingHostPath } from '../spec/host-path.ts';
 import type { BoxInfo, EngineReport } from '../spec/info.ts';
 import type { RuntimeMetrics } from '../spec/metrics.ts';
@@ -193,8 +193,9 @@ export class BoxliteRuntime implements AsyncDisposable {
    * What this host can run: every engine, whether it works, why not, and what to do about it. What was
    * found is found out anew only if `retry` is set, or the host has rebooted.
    */
-  engines(options: { retry?: boolean; signal?: AbortSignal } = {}): Promise<EngineReport[]> {
-    return this.#host.reports(options);
+  async engines(options: { retry?: boolean; signal?: AbortSignal } = {}): Promise<EngineReport[]> {
+    const { retry, signal } = parseEnginesOptions(options);
+    return await this.#host.reports({ retry, signal: signal ?? undefined });
   }
 
   /**

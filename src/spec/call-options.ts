@@ -8,7 +8,18 @@ import { durationMs } from './duration.ts';
 import { user } from './guest-values.ts';
 import { type NetworkRule, networkRule } from './network-rule.ts';
 import { port, portName } from './parse-network.ts';
-import { flag, list, mistyped, oneOf, optional, type Read, shape, textRecord } from './reader.ts';
+import {
+  flag,
+  list,
+  mistyped,
+  nonEmptyText,
+  oneOf,
+  optional,
+  type Read,
+  shape,
+  text,
+  textRecord,
+} from './reader.ts';
 import { diskSizeGb } from './size.ts';
 
 const signal: Read<AbortSignal> = (value, path) => {
@@ -18,7 +29,7 @@ const signal: Read<AbortSignal> = (value, path) => {
 
 const signalFields = { signal: optional(signal, null) };
 
-/** What `run` takes. */
+/** What `run`, `publish` and `images.export` take. */
 export const parseSignalOptions = outermost(shape(signalFields));
 
 /** What `start` takes. */
@@ -28,6 +39,39 @@ export const parseStartOptions = outermost(
 
 /** What `stop` takes. No time at all ends the box without asking it. */
 export const parseStopOptions = outermost(shape({ timeoutMs: optional(durationMs(0), null) }));
+
+/** Something to be called, such as `onProgress`. */
+function callback(value: unknown, path: string): unknown {
+  if (typeof value !== 'function') throw mistyped(path, 'a function', value);
+  return value;
+}
+
+const progressFields = { onProgress: optional(callback, null), ...signalFields };
+
+/** Refuses what `images.pull` does not take. */
+export const checkPullOptions: (options: unknown) => void = outermost(shape(progressFields));
+
+/** Refuses what `images.import` does not take. */
+export const checkImportOptions: (options: unknown) => void = outermost(
+  shape({ reference: optional(text, null), ...progressFields }),
+);
+
+/** Refuses what `buildKernels` does not take. */
+export const checkBuildOptions: (options: unknown) => void = outermost(
+  shape({
+    flavors: optional(list(oneOf(['uml', 'vm'])), null),
+    source: optional(nonEmptyText, null),
+    ...progressFields,
+  }),
+);
+
+/** What `images.prune` takes. */
+export const parsePruneOptions = outermost(shape({ all: optional(flag, false), ...signalFields }));
+
+/** What `engines` takes. */
+export const parseEnginesOptions = outermost(
+  shape({ retry: optional(flag, false), ...signalFields }),
+);
 
 /** What `logs` takes. */
 export const parseLogsOptions = outermost(

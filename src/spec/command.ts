@@ -30,7 +30,7 @@ export interface TerminalSize {
 const SIDE_MAX = 0xffff;
 const side = wholeNumber(1, SIDE_MAX);
 /** Reads a {@link TerminalSize}. */
-export const terminalSize = shape({ rows: side, cols: side });
+const terminalSize = shape({ rows: side, cols: side });
 
 /** A command, checked. Deeply frozen plain data. */
 export interface CommandSpec {

@@ -3,7 +3,7 @@ import { Seconds } from '../base/durations.ts';
 import { describeType, invalid, type Read } from './reader.ts';
 
 /** The longest delay of a Node timer, about 24 days; it takes longer ones as none at all. */
-export const DURATION_MS_MAX = 2 ** 31 - 1;
+const DURATION_MS_MAX = 2 ** 31 - 1;
 
 /** A duration from `minMs` on: a number of milliseconds, or Seconds. Reads as whole milliseconds. */
 export function durationMs(minMs = 1): Read<number> {

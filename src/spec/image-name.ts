@@ -12,7 +12,7 @@ const IPV6_ADDRESS = '\\[(?:[a-fA-F0-9:]+)\\]';
 const PATH_COMPONENT = '[a-z0-9]+(?:(?:[._]|__|[-]+)[a-z0-9]+)*';
 
 /** A registry's host, with its port if it has one: `ghcr.io`, `localhost:5000`, `[::1]:5000`. */
-export const DOMAIN_PATTERN = `(?:${DOMAIN_NAME}|${IPV6_ADDRESS})(?::[0-9]+)?`;
+const DOMAIN_PATTERN = `(?:${DOMAIN_NAME}|${IPV6_ADDRESS})(?::[0-9]+)?`;
 /** What follows the host: `library/alpine`. */
 export const PATH_PATTERN = `${PATH_COMPONENT}(?:/${PATH_COMPONENT})*`;
 /** A tag, at most 128 characters. */
@@ -38,14 +38,12 @@ export function isDomain(text: string): boolean {
  * rule: it has a dot, a colon or an upper-case letter, or is `localhost`.
  */
 export function looksLikeDomain(component: string): boolean {
-  return component === 'localhost' || /[.:]/.test(component) || component !== lower(component);
+  return (
+    component === 'localhost' || /[.:]/.test(component) || component !== component.toLowerCase()
+  );
 }
 
 /** Docker Hub's older name means the same registry. */
 export function canonicalDomain(domain: string): string {
   return domain === 'index.docker.io' ? DOCKER_HUB : domain;
-}
-
-function lower(text: string): string {
-  return text.toLowerCase();
 }

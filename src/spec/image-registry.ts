@@ -1,5 +1,5 @@
-import { BoxliteError } from '../base/errors.ts';
 import { canonicalDomain, isDomain, looksLikeDomain, PATH_PATTERN } from './image-name.ts';
+import { flag, invalid, list, mistyped, quote, type Read, text } from './reader.ts';
 
 /** How to identify to a registry. */
 export type RegistryAuth =
@@ -77,7 +77,9 @@ export class ImageRegistry {
     secret(username, 'withBasicAuth: username');
     secret(password, 'withBasicAuth: password');
     // RFC 7617: the first colon ends the name.
-    if (username.includes(':')) throw invalid('withBasicAuth: username: expected no colon in it');
+    if (username.includes(':')) {
+      throw invalid('withBasicAuth: username', 'a name without a colon', 'one with it');
+    }
     return this.#with({ auth: { kind: 'basic', username, password } });
   }
 
@@ -89,7 +91,7 @@ export class ImageRegistry {
   withBearerAuth(token: string): ImageRegistry {
     secret(token, 'withBearerAuth: token');
     if (token === '' || /\s/.test(token)) {
-      throw invalid('withBearerAuth: token: expected a token without spaces');
+      throw invalid('withBearerAuth: token', 'a token without spaces', 'another one');
     }
     return this.#with({ auth: { kind: 'bearer', token } });
   }
@@ -135,76 +137,45 @@ export class ImageRegistry {
   }
 }
 
-/**
- * The option `imageRegistries`: a text stands for a registry spoken to over https and searched.
- *
- * @throws BoxliteError `InvalidArgument` that names the element at fault.
- */
-export function parseImageRegistries(
-  value: unknown,
-  path = 'imageRegistries',
-): readonly ImageRegistry[] {
-  if (value === undefined) return [];
-  if (!Array.isArray(value)) throw invalid(`${path}: expected an array, got ${typeof value}`);
-  return value.map((element: unknown, index) => {
-    if (element instanceof ImageRegistry) return element;
-    if (typeof element === 'string') {
-      return ImageRegistry.https(within(`${path}[${index}]`, element)).withSearch(true);
-    }
-    throw invalid(
-      `${path}[${index}]: expected a string or an ImageRegistry, got ${typeof element}`,
-    );
-  });
-}
-
-/** Has a bad host reported with the place it came from. */
-function within(path: string, host: string): string {
-  parseHost(host, 'https', path);
-  return host;
-}
+/** The option `imageRegistries`: a text stands for a registry spoken to over https and searched. */
+export const imageRegistries: Read<readonly ImageRegistry[]> = list((value, path) => {
+  if (value instanceof ImageRegistry) return value;
+  if (typeof value !== 'string') throw mistyped(path, 'a string or an ImageRegistry', value);
+  // A bad host is reported with the place it came from.
+  parseHost(value, 'https', path);
+  return ImageRegistry.https(value).withSearch(true);
+});
 
 function parseHost(
-  host: unknown,
+  value: unknown,
   transport: RegistryTransport,
   path = `ImageRegistry.${transport}`,
 ): Fields {
-  if (typeof host !== 'string') throw invalid(`${path}: expected a string, got ${typeof host}`);
-  const quoted = JSON.stringify(host.slice(0, 300));
+  const host = text(value, path);
+  const form = 'host[:port][/namespace]';
   if (host.includes('://')) {
-    throw invalid(
-      `${path}: expected host[:port][/namespace] without a scheme, got ${quoted};` +
-        ' for plain text use ImageRegistry.http(host)',
-    );
+    const remedy = 'for plain text use ImageRegistry.http(host)';
+    throw invalid(path, `${form} without a scheme`, `${quote(host)}; ${remedy}`);
   }
   const slash = host.indexOf('/');
   const written = slash < 0 ? host : host.slice(0, slash);
   const namespace = slash < 0 ? null : host.slice(slash + 1);
   if (!isDomain(written) || (namespace !== null && !NAMESPACE.test(namespace))) {
-    throw invalid(`${path}: expected host[:port][/namespace], got ${quoted}`);
+    throw invalid(path, form, quote(host));
   }
   // Else "name/alpine" would be read back as a repository of Docker Hub.
   if (!looksLikeDomain(written)) {
-    throw invalid(
-      `${path}: expected a host with a dot or a port, or localhost, got ${quoted};` +
-        ` write "${written}:443" for a host of that name`,
-    );
+    const remedy = `write "${written}:443" for a host of that name`;
+    throw invalid(path, 'a host with a dot or a port, or localhost', `${quote(host)}; ${remedy}`);
   }
   const domain = canonicalDomain(written);
   const auth = { kind: 'anonymous' } as const;
   return { host, domain, namespace, transport, skipVerify: false, search: false, auth };
 }
 
-function flag(value: unknown, name: string): boolean {
-  if (typeof value !== 'boolean') throw invalid(`${name}: expected a boolean, got ${typeof value}`);
-  return value;
-}
-
-function secret(value: unknown, name: string): void {
-  if (typeof value !== 'string' || !PRINTABLE.test(value)) {
-    throw invalid(`${name}: expected a string without control characters`);
-  }
-}
-
-function invalid(message: string): BoxliteError {
-  return new BoxliteError('InvalidArgument', message);
+/** Only the type of what is secret ever shows in messages. */
+function secret(value: unknown, path: string): string {
+  if (typeof value !== 'string') throw mistyped(path, 'a string', value);
+  if (PRINTABLE.test(value)) return value;
+  throw invalid(path, 'a string without control characters', 'one with them');
 }

@@ -73,15 +73,12 @@ export function volumes(cwd: string | undefined): Read<readonly VolumeMount[]> {
 /** One volume. A provider is no data: the spec has null in the place of the host path. */
 function volume(cwd: string | undefined): Read<VolumeMount> {
   const common = { guestPath: mountPoint, readOnly: optional(flag, false) };
-  const shared = shape({ hostPath: hostPath(cwd), ...common });
-  const provided = shape({ hostPath: nothing, provider, ...common });
+  const shared = shape({ hostPath: hostPath(cwd), ...common, provider: nothing });
+  const provided = shape({ hostPath: nothing, ...common, provider });
   return (value, path) => {
-    if (!isRecord(value) || value['provider'] === undefined) {
-      const { provider: _, ...rest } = isRecord(value) ? value : { provider: undefined };
-      return shared(isRecord(value) ? rest : value, path);
-    }
-    const { guestPath, readOnly } = provided(value, path);
-    return Object.freeze({ hostPath: null, guestPath, readOnly });
+    const read = isRecord(value) && value['provider'] !== undefined ? provided : shared;
+    const { hostPath, guestPath, readOnly } = read(value, path);
+    return Object.freeze({ hostPath, guestPath, readOnly });
   };
 }
 

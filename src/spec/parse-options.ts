@@ -5,7 +5,7 @@ import { type BoxSpec, DEFAULT_IMAGE, type RuntimeSpec } from './box-spec.ts';
 import { durationMs } from './duration.ts';
 import { environment, guestPath, user, words } from './guest-values.ts';
 import { absoluteHostPath } from './host-path.ts';
-import { parseImageRegistries } from './image-registry.ts';
+import { imageRegistries } from './image-registry.ts';
 import { rootfs, volumes } from './parse-files.ts';
 import { network, ports, secrets } from './parse-network.ts';
 import {
@@ -79,7 +79,7 @@ export function parseBoxliteOptions(
 ): RuntimeSpec {
   const read = shape({
     homeDir: optional(absoluteHostPath, null),
-    imageRegistries: optional(parseImageRegistries, Object.freeze([])),
+    imageRegistries: optional(imageRegistries, Object.freeze([])),
     engine: optional(engine, 'auto'),
   });
   const given = read(options === undefined ? {} : options, '');

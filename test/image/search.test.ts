@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatReference } from '../../src/image/reference.ts';
 import { imageCandidates } from '../../src/image/search.ts';
-import { ImageRegistry, parseImageRegistries } from '../../src/spec/image-registry.ts';
+import { ImageRegistry, imageRegistries } from '../../src/spec/image-registry.ts';
 
 const places = (text: string, registries: readonly ImageRegistry[]) =>
   imageCandidates(text, registries).map(({ reference }) => formatReference(reference));
@@ -41,7 +41,7 @@ test('imageCandidates() does not search for a name with a host', () => {
 });
 
 test('imageCandidates() tries each place once', () => {
-  const registries = parseImageRegistries(['docker.io', 'index.docker.io', 'docker.io/library']);
+  const registries = imageRegistries(['docker.io', 'index.docker.io', 'docker.io/library'], 'option');
   assert.deepEqual(places('alpine', registries), ['docker.io/library/alpine:latest']);
 });
 

@@ -46,10 +46,10 @@ test('parseBoxliteOptions() refuses what is wrong', () => {
       { engine: 'docker' },
       'engine: expected one of "auto", "kvm", "hvf", "uml", "tcg", got "docker"',
     ],
-    [{ imageRegistries: 'ghcr.io' }, 'imageRegistries: expected an array, got string'],
+    [{ imageRegistries: 'ghcr.io' }, 'imageRegistries: expected an array, got a string'],
     [
       { imageRegistries: [{}] },
-      'imageRegistries[0]: expected a string or an ImageRegistry, got object',
+      'imageRegistries[0]: expected a string or an ImageRegistry, got an object',
     ],
     [{ home: '/srv' }, 'home: unknown option, expected one of homeDir, imageRegistries, engine'],
   ];

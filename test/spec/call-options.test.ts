@@ -3,11 +3,16 @@ import { test } from 'node:test';
 import { Seconds } from '../../src/base/durations.ts';
 import { Bytes } from '../../src/base/sizes.ts';
 import {
+  checkBuildOptions,
+  checkImportOptions,
+  checkPullOptions,
   parseCopyOptions,
+  parseEnginesOptions,
   parseListFilter,
   parseLogsOptions,
   parsePort,
   parsePortName,
+  parsePruneOptions,
   parseSignalOptions,
   parseStartOptions,
   parseStopOptions,
@@ -84,6 +89,24 @@ test('every call refuses what it does not know', () => {
     ],
     [() => parseListFilter({ status: 'running' }), 'status: expected an array, got a string'],
     [() => parseListFilter({ labels: { a: 1 } }), 'labels.a: expected a string, got 1'],
+    [
+      () => checkPullOptions({ progress: () => undefined }),
+      'progress: unknown option, expected one of onProgress, signal',
+    ],
+    [
+      () => checkImportOptions({ onProgress: 'yes' }),
+      'onProgress: expected a function, got a string',
+    ],
+    [() => checkImportOptions({ reference: 7 }), 'reference: expected a string, got 7'],
+    [
+      () => checkBuildOptions({ flavors: ['steam'] }),
+      'flavors[0]: expected one of "uml", "vm", got "steam"',
+    ],
+    [() => parsePruneOptions({ all: 1 }), 'all: expected a boolean, got 1'],
+    [
+      () => parseEnginesOptions({ again: true }),
+      'again: unknown option, expected one of retry, signal',
+    ],
     [() => parsePort(80), 'options: expected an object, got 80'],
     [() => parsePort({ guestPort: 0 }), 'guestPort: expected 1..65535, got 0'],
     [() => parsePortName({ hostPort: 0 }), 'hostPort: expected 1..65535, got 0'],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { BoxliteError } from '../../src/base/errors.ts';
-import { ImageRegistry, parseImageRegistries } from '../../src/spec/image-registry.ts';
+import { ImageRegistry, imageRegistries } from '../../src/spec/image-registry.ts';
 
 const invalid = (message: RegExp) => (error: unknown) =>
   BoxliteError.is(error, 'InvalidArgument') && message.test(error.message);
@@ -55,12 +55,12 @@ test('ImageRegistry refuses what is no host and says what it expects', () => {
   );
   assert.throws(() => ImageRegistry.https('myregistry'), invalid(/write "myregistry:443"/));
   // @ts-expect-error: callers in JavaScript
-  assert.throws(() => ImageRegistry.https(42), invalid(/expected a string, got number/));
+  assert.throws(() => ImageRegistry.https(42), invalid(/expected a string, got 42/));
 });
 
 test('ImageRegistry refuses a login that would change the request', () => {
   const registry = ImageRegistry.https('x.y');
-  assert.throws(() => registry.withBasicAuth('a:b', 'c'), invalid(/no colon/));
+  assert.throws(() => registry.withBasicAuth('a:b', 'c'), invalid(/without a colon/));
   assert.throws(() => registry.withBasicAuth('a', 'c\r\nX: y'), invalid(/control characters/));
   assert.throws(() => registry.withBearerAuth('two words'), invalid(/without spaces/));
   assert.throws(() => registry.withBearerAuth(''), invalid(/without spaces/));
@@ -73,28 +73,27 @@ test('ImageRegistry never shows its secrets', () => {
   }
 });
 
-test('parseImageRegistries() takes a text for a searched registry over https', () => {
+test('imageRegistries() takes a text for a searched registry over https', () => {
   const own = ImageRegistry.http('localhost:5000');
-  const [first, second] = parseImageRegistries(['ghcr.io/myorg', own]);
+  const [first, second] = imageRegistries(['ghcr.io/myorg', own], 'option');
   assert.deepEqual(
     [first?.transport, first?.search, first?.host],
     ['https', true, 'ghcr.io/myorg'],
   );
   assert.equal(second, own);
-  assert.deepEqual(parseImageRegistries(undefined), []);
 });
 
-test('parseImageRegistries() names the element at fault', () => {
+test('imageRegistries() names the element at fault', () => {
   assert.throws(
-    () => parseImageRegistries('ghcr.io'),
+    () => imageRegistries('ghcr.io', 'imageRegistries'),
     invalid(/^imageRegistries: expected an array/),
   );
   assert.throws(
-    () => parseImageRegistries(['a.b', 7]),
-    invalid(/^imageRegistries\[1\]: .* got number/),
+    () => imageRegistries(['a.b', 7], 'imageRegistries'),
+    invalid(/^imageRegistries\[1\]: .* got 7/),
   );
   assert.throws(
-    () => parseImageRegistries(['A B']),
+    () => imageRegistries(['A B'], 'imageRegistries'),
     invalid(/^imageRegistries\[0\]: expected host/),
   );
 });

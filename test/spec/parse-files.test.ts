@@ -83,7 +83,7 @@ test('volumes of the wrong shape are refused', () => {
     [{ hostPath: '/a', guestPath: '/x', readOnly: 1 }, 'readOnly: expected a boolean, got 1'],
     [
       { hostPath: '/a', guestPath: '/x', ro: true },
-      'ro: unknown option, expected one of hostPath, guestPath, readOnly',
+      'ro: unknown option, expected one of hostPath, guestPath, readOnly, provider',
     ],
   ];
   for (const [volume, message] of cases) {

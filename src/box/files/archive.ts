@@ -19,9 +19,9 @@ const ENTRY_BYTES = 18;
 /** What a name in a directory may have on Linux. */
 export const NAME_BYTES_MAX = 255;
 /** What a symbolic link may lead to: a path without its NUL. */
-export const TARGET_BYTES_MAX = 4095;
+const TARGET_BYTES_MAX = 4095;
 /** Of one record of content. */
-export const CONTENT_BYTES_MAX = 1024 * 1024;
+const CONTENT_BYTES_MAX = 1024 * 1024;
 /** Directories inside one another: each takes a descriptor on either side. */
 export const DEPTH_MAX = 1000;
 const MODE_MAX = 0o7777;

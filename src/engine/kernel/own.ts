@@ -75,7 +75,7 @@ export async function readOwnKernel(
 }
 
 /** The record a `kernel.json` spells, or null if it spells none. Pure. */
-export function parseRecord(text: string): OwnKernelRecord | null {
+function parseRecord(text: string): OwnKernelRecord | null {
   let value: unknown;
   try {
     value = JSON.parse(text);
