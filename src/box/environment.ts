@@ -1,3 +1,4 @@
+// pure
 import type { EnvironmentPair } from '../spec/box-spec.ts';
 
 /** What every command has, unless the image, the box or the caller says otherwise. */

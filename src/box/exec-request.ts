@@ -1,3 +1,4 @@
+// pure
 import type { BoxSpec } from '../spec/box-spec.ts';
 import type { CommandSpec } from '../spec/command.ts';
 import { environment } from './environment.ts';

@@ -1,3 +1,4 @@
+// pure
 import { wholeNumber } from '../portal/control.ts';
 import { violation } from '../portal/frame.ts';
 import type { JsonObject } from '../portal/messages.ts';

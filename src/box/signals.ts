@@ -1,3 +1,4 @@
+// pure
 import { BoxliteError } from '../base/errors.ts';
 
 /** Linux's signal numbers (signal(7), x86 and ARM): the guest's, whatever the host's are. */

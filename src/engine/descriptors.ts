@@ -1,3 +1,4 @@
+// pure
 import type { Machine } from '../spec/parts.ts';
 
 /** What a VMM opens by descriptor, by the paths that stand for them in its own process. */

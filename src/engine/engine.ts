@@ -1,3 +1,4 @@
+// pure
 import type { EngineName, KernelFlavor, LaunchPlan, Machine, MailboxUse } from '../spec/parts.ts';
 import { planQemu } from './qemu/plan.ts';
 import { planUml } from './uml/plan.ts';

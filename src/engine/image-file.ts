@@ -1,3 +1,4 @@
+// pure
 import type { Machine, PlanFile } from '../spec/parts.ts';
 
 /** What the image disk is called in the jail. */

@@ -1,3 +1,4 @@
+// pure
 /** One entry of a cpio archive. */
 export interface CpioEntry {
   readonly name: string;

@@ -1,4 +1,5 @@
-/** What kernels of distributions need and our own do not. Pure. */
+// pure
+/** What kernels of distributions need and our own do not. */
 import { BoxliteError } from '../base/errors.ts';
 import type { Kernel } from '../spec/parts.ts';
 

@@ -1,3 +1,4 @@
+// pure
 import type { LaunchPlan } from '../spec/parts.ts';
 import type { ResourceLimits, SecuritySettings } from '../spec/security-settings.ts';
 

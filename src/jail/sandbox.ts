@@ -1,3 +1,4 @@
+// pure
 import type { LaunchPlan } from '../spec/parts.ts';
 import { type JailInput, keptEnvironment, type Limits, limitsOf, withHostPaths } from './jail.ts';
 import { sandboxProfile } from './sandbox-profile.ts';

@@ -1,3 +1,4 @@
+// pure
 /** What a program prints, bounded. */
 
 /** Keeps the last `limit` bytes of a stream. */

@@ -1,3 +1,4 @@
+// pure
 import { BoxliteError, messageOf } from '../base/errors.ts';
 
 /** What SQLite tells of a failure besides a message. */

@@ -1,3 +1,4 @@
+// pure
 import { violation } from '../../portal/frame.ts';
 import type { JsonObject } from '../../portal/messages.ts';
 

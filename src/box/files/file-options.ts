@@ -1,3 +1,4 @@
+// pure
 /** What the calls of a box's file system take: read as leniently as `node:fs` does, and no further. */
 import { BoxliteError } from '../../base/errors.ts';
 import { describeType, invalid, quote } from '../../spec/reader.ts';

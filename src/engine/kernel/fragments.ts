@@ -1,4 +1,5 @@
-/** Kernel configuration fragments: reading them, joining them, and checking what became of them. Pure. */
+// pure
+/** Kernel configuration fragments: reading them, joining them, and checking what became of them. */
 
 /** Symbols without `CONFIG_`, and their values as a `.config` spells them; `n` for not set. */
 export type KernelConfig = ReadonlyMap<string, string>;

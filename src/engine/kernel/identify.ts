@@ -1,4 +1,5 @@
-/** Tells what a kernel file is from its first bytes, so that nothing else is ever booted. Pure. */
+// pure
+/** Tells what a kernel file is from its first bytes, so that nothing else is ever booted. */
 
 import type { Architecture, KernelFlavor } from '../../spec/parts.ts';
 

@@ -1,4 +1,5 @@
-/** Which modules a distribution's kernel needs, and in which order they are inserted. Pure. */
+// pure
+/** Which modules a distribution's kernel needs, and in which order they are inserted. */
 
 import type { KernelFlavor } from '../../spec/parts.ts';
 

@@ -1,4 +1,5 @@
-/** How our kernels are built, as data, and the hashes that name a build. Pure. */
+// pure
+/** How our kernels are built, as data, and the hashes that name a build. */
 
 import { createHash } from 'node:crypto';
 import { BoxliteError } from '../../base/errors.ts';

@@ -1,4 +1,5 @@
-/** Orders version numbers the way dpkg does (Debian Policy 5.6.12). Pure. */
+// pure
+/** Orders version numbers the way dpkg does (Debian Policy 5.6.12). */
 
 /** Negative if `a` is older than `b`, positive if newer, 0 if they are equal. */
 export function compareVersions(a: string, b: string): number {

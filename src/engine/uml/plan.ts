@@ -1,3 +1,4 @@
+// pure
 import type { LaunchPlan, Machine } from '../../spec/parts.ts';
 import { type DescriptorPaths, inheritedDescriptors } from '../descriptors.ts';
 import { diskNames, IMAGE_INSIDE, imageFile } from '../image-file.ts';
