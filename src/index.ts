@@ -15,6 +15,7 @@ export type { FileData } from './box/files/file-content.ts';
 export type { BoxFileHandle, HandlePart } from './box/files/file-handle.ts';
 export type {
   EncodingOption,
+  FileTime,
   OpenFlags,
   ReaddirOptions,
   ReadFileOptions,
@@ -22,7 +23,7 @@ export type {
 } from './box/files/file-options.ts';
 export type { FilePath } from './box/files/file-path.ts';
 export type { ReadStreamOptions, WriteStreamOptions } from './box/files/file-streams.ts';
-export type { BoxFileSystem, FileTime } from './box/files/file-system.ts';
+export type { BoxFileSystem } from './box/files/file-system.ts';
 export type { FileChange, FileWatch, WatchOptions } from './box/files/file-watch.ts';
 export { LiteBox } from './box/lite-box.ts';
 export { BoxNetwork } from './box/network.ts';

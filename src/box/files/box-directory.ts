@@ -5,8 +5,8 @@ import { type FilePath, joinPath, showPath } from './file-path.ts';
 import type { FileRequest } from './file-request.ts';
 import type { FileService } from './file-service.ts';
 
-/** A listing in one piece may be this long; opendir() has no such limit. */
-const LIST_BYTES_MAX = 512 * 1024 * 1024;
+/** A listing in one piece may be this long, millions of names; opendir() has no such limit. */
+const LIST_BYTES_MAX = 64 * 1024 * 1024;
 
 /** An open directory in a box, in the shape of Node's `fs.Dir`. Iterating or disposing closes it. */
 export class BoxDirectory implements AsyncIterable<BoxDirent>, AsyncDisposable {

@@ -6,8 +6,10 @@ import { fileError } from './file-error.ts';
 import {
   decodingOf,
   type EncodingOption,
+  type FileTime,
   modeNumber,
-  timeParts,
+  READ_BYTES_MAX,
+  timeFields,
   wholeNumber,
   withEncoding,
 } from './file-options.ts';
@@ -128,13 +130,21 @@ export class BoxFileHandle implements AsyncDisposable {
     return { bytesWritten, buffer: data };
   }
 
-  /** Reads from where it stands to the end. */
+  /** Reads from where it stands to the end, at most 2 GiB. */
   async readFile(options?: { encoding?: EncodingOption } | BufferEncoding | null) {
     const decoding = decodingOf(withEncoding(options).encoding);
     const read: Buffer[] = [];
-    for (;;) {
+    for (let size = 0; ; ) {
       const piece = await this.#read(CHUNK_BYTES, null);
       if (piece.length === 0) break;
+      size += piece.length;
+      if (size > READ_BYTES_MAX) {
+        throw fileError(
+          'EFBIG',
+          { ...this.#call, syscall: 'read' },
+          `more than ${READ_BYTES_MAX} bytes`,
+        );
+      }
       read.push(piece);
     }
     const bytes = Buffer.concat(read);
@@ -162,15 +172,8 @@ export class BoxFileHandle implements AsyncDisposable {
     await this.#ask('chown', { uid: wholeNumber('uid', uid), gid: wholeNumber('gid', gid) });
   }
 
-  async utimes(atime: number | string | Date, mtime: number | string | Date): Promise<void> {
-    const accessed = timeParts('atime', atime);
-    const modified = timeParts('mtime', mtime);
-    await this.#ask('utimes', {
-      atime: accessed.whole,
-      atimeNs: accessed.nanoseconds,
-      mtime: modified.whole,
-      mtimeNs: modified.nanoseconds,
-    });
+  async utimes(atime: FileTime, mtime: FileTime): Promise<void> {
+    await this.#ask('utimes', timeFields(atime, mtime));
   }
 
   /** Waits until the box's disk has it. */

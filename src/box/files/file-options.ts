@@ -3,6 +3,9 @@
 import { BoxliteError } from '../../base/errors.ts';
 import { describeType, invalid, quote } from '../../spec/reader.ts';
 
+/** As much as `node:fs` reads into one buffer. */
+export const READ_BYTES_MAX = 2 ** 31 - 1;
+
 /** An encoding's name alone is short for an object with it. */
 export type EncodingOption = BufferEncoding | 'buffer' | null | undefined;
 
@@ -103,8 +106,23 @@ export function decodingOf(encoding: EncodingOption): BufferEncoding | null {
   return encoding;
 }
 
-/** Whole seconds and the nanoseconds beyond, from what `utimes` takes: seconds, a date or a text of one. */
-export function timeParts(name: string, time: number | string | Date) {
+/** Anything that means a moment to `utimes`: seconds since 1970, a date, or either as text. */
+export type FileTime = number | string | Date;
+
+/** The two times that `utimes` sets, as fields of a request. @throws BoxliteError `InvalidArgument` */
+export function timeFields(atime: FileTime, mtime: FileTime) {
+  const accessed = timeParts('atime', atime);
+  const modified = timeParts('mtime', mtime);
+  return {
+    atime: accessed.whole,
+    atimeNs: accessed.nanoseconds,
+    mtime: modified.whole,
+    mtimeNs: modified.nanoseconds,
+  };
+}
+
+/** Whole seconds and the nanoseconds beyond. */
+function timeParts(name: string, time: FileTime) {
   const seconds = time instanceof Date ? time.getTime() / 1000 : Number(time);
   if (!Number.isFinite(seconds) || Math.abs(seconds) > Number.MAX_SAFE_INTEGER) {
     throw new BoxliteError('InvalidArgument', `${name}: expected a Date or seconds`);

@@ -11,12 +11,14 @@ import { BoxFileHandle } from './file-handle.ts';
 import {
   decodingOf,
   type EncodingOption,
+  type FileTime,
   flagNumber,
   modeNumber,
   type OpenFlags,
+  READ_BYTES_MAX,
   type ReaddirOptions,
   type ReadFileOptions,
-  timeParts,
+  timeFields,
   type WriteFileOptions,
   wholeNumber,
   withEncoding,
@@ -31,8 +33,6 @@ import {
 } from './file-streams.ts';
 import { FileWatch, type WatchOptions } from './file-watch.ts';
 
-/** As much as `node:fs` reads into one buffer. */
-const READ_BYTES_MAX = 2 ** 31 - 1;
 const DIRECTORY_MODE = 0o755;
 const FILE_MODE = 0o644;
 /** `access()` asks whether a file exists. */
@@ -41,9 +41,6 @@ const F_OK = 0;
 const ID_MAX = 2 ** 32 - 1;
 /** Every answer but content: a path, or a link's target. */
 const TEXT_BYTES_MAX = PATH_BYTES_MAX;
-
-/** Anything that means a moment to `utimes`: seconds since 1970, a date, or either as text. */
-export type FileTime = number | string | Date;
 
 /**
  * The files of a box, in the shape of `node:fs/promises`. Paths resolve in the box, symbolic links included, and a
@@ -334,17 +331,6 @@ export class BoxFileSystem {
 
 function ownerFields(uid: number, gid: number) {
   return { uid: wholeNumber('uid', uid, ID_MAX), gid: wholeNumber('gid', gid, ID_MAX) };
-}
-
-function timeFields(atime: FileTime, mtime: FileTime) {
-  const accessed = timeParts('atime', atime);
-  const modified = timeParts('mtime', mtime);
-  return {
-    atime: accessed.whole,
-    atimeNs: accessed.nanoseconds,
-    mtime: modified.whole,
-    mtimeNs: modified.nanoseconds,
-  };
 }
 
 /** The start of `path` that was made first; the guest tells where it ends. */
