@@ -45,5 +45,5 @@ export const engines: Readonly<Record<EngineName, Engine>> = {
   tcg: qemu('tcg', EMULATED_BOOT_TIMEOUT_MS, EMULATED_PORT),
 };
 
-/** The order in which `auto` tries them. */
+/** The order in which `auto` tries those that a system can have. */
 export const enginePreference: readonly EngineName[] = ['kvm', 'hvf', 'uml', 'tcg'];

@@ -1,4 +1,4 @@
-import { realpath } from 'node:fs/promises';
+import { isThere } from '../base/is-there.ts';
 import type { RunCommand } from '../spec/parts.ts';
 
 /**
@@ -18,13 +18,6 @@ export function parseLdd(output: string): string[] {
 
 /** The paths that exist, in their order. */
 export async function existing(paths: readonly string[]): Promise<string[]> {
-  const found = await Promise.all(
-    paths.map((path) =>
-      realpath(path).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  );
+  const found = await Promise.all(paths.map((path) => isThere(path)));
   return paths.filter((_, i) => found[i]);
 }

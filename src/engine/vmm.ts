@@ -1,6 +1,7 @@
-import { access, constants, readdir } from 'node:fs/promises';
+import { constants, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoxliteError } from '../base/errors.ts';
+import { isThere } from '../base/is-there.ts';
 import type { Architecture, Kernel, RunCommand, Vmm } from '../spec/parts.ts';
 import { existing, sharedLibraries } from './libraries.ts';
 
@@ -40,13 +41,7 @@ export function qemuProgram(arch: Architecture): string {
 export async function findProgram(name: string, path: string): Promise<string | null> {
   for (const directory of path.split(':')) {
     const candidate = join(directory, name);
-    if (
-      await access(candidate, constants.X_OK).then(
-        () => true,
-        () => false,
-      )
-    )
-      return candidate;
+    if (await isThere(candidate, constants.X_OK)) return candidate;
   }
   return null;
 }

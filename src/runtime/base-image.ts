@@ -11,6 +11,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoxliteError } from '../base/errors.ts';
+import { isThere } from '../base/is-there.ts';
 import { sharedLibraries } from '../engine/libraries.ts';
 import { findProgram } from '../engine/vmm.ts';
 import type { RunCommand } from '../spec/parts.ts';
@@ -65,13 +66,7 @@ export async function baseImage(options: BaseImageOptions): Promise<string> {
   const { size, mtimeMs } = await stat(busybox);
   const name = `base-${RECIPE}-${size}-${Math.round(mtimeMs)}.erofs`;
   const image = join(options.cacheDir, 'images', name);
-  if (
-    await stat(image).then(
-      () => true,
-      () => false,
-    )
-  )
-    return image;
+  if (await isThere(image)) return image;
   if ((await sharedLibraries(busybox, options.run)).length > 0) throw noBusybox();
   await mkdir(join(options.cacheDir, 'images'), { recursive: true });
   const scratch = await mkdtemp(join(options.cacheDir, 'images', 'new-'));

@@ -1,18 +1,20 @@
 import { createHash } from 'node:crypto';
-import { access, constants, readFile, stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { arch as hostArch, tmpdir } from 'node:os';
 import { BoxliteError, systemCode } from '../base/errors.ts';
+import { enginePreference } from '../engine/engine.ts';
+import { bootId } from '../process/identity.ts';
 import type { Architecture, EngineName } from '../spec/parts.ts';
 
-/** Which engines make sense on which system, in the order in which `auto` tries them. */
+/** Which engines make sense on which system. */
 const enginesByPlatform: Partial<Record<NodeJS.Platform, readonly EngineName[]>> = {
   linux: ['kvm', 'uml', 'tcg'],
   darwin: ['hvf', 'tcg'],
 };
 
-/** The engines a system could have. */
+/** The engines a system could have, in the order in which `auto` tries them. */
 export function hostEngines(on: NodeJS.Platform): readonly EngineName[] {
-  return enginesByPlatform[on] ?? [];
+  return enginePreference.filter((name) => enginesByPlatform[on]?.includes(name));
 }
 
 /** Folders in which unnamed memory can be made, the fastest first. */
@@ -87,9 +89,7 @@ const RECIPE = 4;
 
 /** A key that changes with its parts and when the host reboots, which may bring other settings. */
 export async function verdictKey(parts: readonly string[]): Promise<string> {
-  // macOS has no such file; its hypervisor does not change with a reboot either.
-  const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
   return createHash('sha256')
-    .update(JSON.stringify([RECIPE, boot.trim(), ...parts]))
+    .update(JSON.stringify([RECIPE, await bootId(), ...parts]))
     .digest('hex');
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { BoxliteError } from '../base/errors.ts';
+import { isThere } from '../base/is-there.ts';
 import type { BlobStore } from '../image/blobs.ts';
 import { type ImageConfig, parseImageDocument } from '../image/config.ts';
 import { boxPlatform } from '../image/platform.ts';
@@ -183,7 +184,7 @@ export class ImageStore {
   /** The image to boot from: the one here if there is one, otherwise pulled. @internal */
   async bootable(reference: string, options: ImagePullOptions = {}): Promise<BootableImage> {
     const found = this.#find(reference);
-    const here = found !== null && (await exists(this.#diskPath(found.disk)));
+    const here = found !== null && (await isThere(this.#diskPath(found.disk)));
     const record = here ? found : await this.#pull(reference, options);
     return { record, disk: this.#diskPath(record.disk), config: configOf(record) };
   }
@@ -299,11 +300,4 @@ function infoOf(record: ImageRecord): ImageInfo {
 function configOf(record: ImageRecord): ImageConfig {
   const bytes = new TextEncoder().encode(record.config);
   return parseImageDocument(bytes, `the configuration of "${record.reference}"`).config;
-}
-
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

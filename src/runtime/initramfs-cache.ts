@@ -1,9 +1,11 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isThere } from '../base/is-there.ts';
 import { initramfs } from '../engine/initramfs.ts';
 import type { Kernel } from '../spec/parts.ts';
 import { type Agent, readAgent } from './agent.ts';
+import { writeWhole } from './whole-file.ts';
 
 /** Part of the cached names: raise it when the layout of the initramfs changes. */
 const RECIPE = 2;
@@ -19,27 +21,8 @@ export async function cachedInitramfs(
     .digest('hex')
     .slice(0, 32);
   const path = join(cacheDir, 'initramfs', `${key}.cpio`);
-  if (
-    await stat(path).then(
-      () => true,
-      () => false,
-    )
-  )
-    return path;
+  if (await isThere(path)) return path;
   const modules = await Promise.all(kernel.modules.map((module) => readFile(module)));
   await writeWhole(path, initramfs(await readAgent(agent), modules));
   return path;
-}
-
-/** A reader sees the whole file or none, also when two programs write it at once. */
-export async function writeWhole(path: string, data: Uint8Array | string): Promise<void> {
-  await mkdir(join(path, '..'), { recursive: true });
-  const scratch = `${path}.${randomUUID()}`;
-  try {
-    await writeFile(scratch, data);
-    await rename(scratch, path);
-  } catch (error) {
-    await rm(scratch, { force: true });
-    throw error;
-  }
 }

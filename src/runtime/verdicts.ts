@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EngineName, Vmm } from '../spec/parts.ts';
-import { writeWhole } from './initramfs-cache.ts';
+import { writeWhole } from './whole-file.ts';
 
 /** What was found out about an engine, and from what. */
 export interface Verdict {

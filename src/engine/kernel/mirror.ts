@@ -1,7 +1,7 @@
 /** Where this host gets Debian's packages from. */
 
-import { access } from 'node:fs/promises';
 import { BoxliteError } from '../../base/errors.ts';
+import { isThere } from '../../base/is-there.ts';
 import type { RunCommand } from '../../spec/parts.ts';
 import { readTextIfThere } from './files.ts';
 
@@ -63,13 +63,7 @@ async function printUris(run: RunCommand, signal: AbortSignal | undefined): Prom
 }
 
 async function firstThere(paths: readonly string[]): Promise<string | null> {
-  for (const path of paths) {
-    const there = await access(path).then(
-      () => true,
-      () => false,
-    );
-    if (there) return path;
-  }
+  for (const path of paths) if (await isThere(path)) return path;
   return null;
 }
 
