@@ -41,7 +41,10 @@ test('imageCandidates() does not search for a name with a host', () => {
 });
 
 test('imageCandidates() tries each place once', () => {
-  const registries = imageRegistries(['docker.io', 'index.docker.io', 'docker.io/library'], 'option');
+  const registries = imageRegistries(
+    ['docker.io', 'index.docker.io', 'docker.io/library'],
+    'option',
+  );
   assert.deepEqual(places('alpine', registries), ['docker.io/library/alpine:latest']);
 });
 
