@@ -18,7 +18,6 @@ function generate(): string {
     define('HEADER_BYTES', messages.HEADER_BYTES),
     define('FRAME_BYTES_MAX', messages.FRAME_BYTES_MAX),
     define('CONTROL_BYTES_MAX', messages.CONTROL_BYTES_MAX),
-    define('GUEST_CONTROL_BYTES_MAX', messages.GUEST_CONTROL_BYTES_MAX),
     define('JSON_DEPTH_MAX', messages.JSON_DEPTH_MAX),
     define('SYNC_BYTES_MAX', messages.SYNC_BYTES_MAX),
     define('STREAMS_MAX', messages.STREAMS_MAX),
