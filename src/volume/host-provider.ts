@@ -36,7 +36,9 @@ export class HostVolume implements VolumeProvider {
     if (share?.host !== atOnce || top === null) return;
     share.watch(changed);
     const node = this.#topNode;
-    if (node !== null) void top.use(async (fd) => share.entered(node, fd));
+    if (node === null) return;
+    // A share that is being closed has nothing to be watched any more.
+    top.use(async (fd) => share.entered(node, fd)).catch(() => undefined);
   }
 
   async space(): Promise<VolumeSpace> {
