@@ -1,4 +1,4 @@
-import { constants, readdir } from 'node:fs/promises';
+import { constants, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoxliteError } from '../base/errors.ts';
 import { isThere } from '../base/is-there.ts';
@@ -49,14 +49,16 @@ export async function findProgram(name: string, path: string): Promise<string | 
 /** @throws BoxliteError `Engine` if QEMU is not installed. */
 export async function findQemu(arch: Architecture, path: string, run: RunCommand): Promise<Vmm> {
   const name = qemuProgram(arch);
-  const executable = await findProgram(name, path);
-  if (executable === null) {
+  const found = await findProgram(name, path);
+  if (found === null) {
     throw new BoxliteError(
       'Engine',
       `Cannot find "${name}": install QEMU (Debian: apt-get install --no-install-recommends ` +
         `qemu-system-${arch === 'x64' ? 'x86' : 'arm'}; macOS: brew install qemu)`,
     );
   }
+  // A link to it may lie where the jail has something else.
+  const executable = await realpath(found);
   const [version, objects, libraries, modules] = await Promise.all([
     run(executable, ['--version']),
     run(executable, ['-object', 'help']),
@@ -82,8 +84,15 @@ async function emulatorModules(arch: Architecture): Promise<string[]> {
   return found;
 }
 
-/** A UML kernel is its own VMM. */
+/** A UML kernel is its own VMM. @throws BoxliteError `Engine` if it may not be executed where it is. */
 export async function umlVmm(kernel: Kernel, run: RunCommand): Promise<Vmm> {
+  if (!(await isThere(kernel.path, constants.X_OK))) {
+    throw new BoxliteError(
+      'Engine',
+      `Cannot execute the kernel "${kernel.path}": its file system (mounted "noexec"?) or its mode forbids that; ` +
+        'name a folder elsewhere with BOXLITE_CACHE',
+    );
+  }
   const libraries = await sharedLibraries(kernel.path, run);
   const late = libraries.length === 0 ? [] : (await existing(UML_LATE_LIBRARIES)).slice(0, 1);
   return {

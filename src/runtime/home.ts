@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoxliteError } from '../base/errors.ts';
@@ -10,6 +10,7 @@ import type { Metrics } from '../store/metrics.ts';
 import { Store } from '../store/store.ts';
 import type { Host } from './host.ts';
 import { sweepJailRoot } from './jail-root.ts';
+import { makeFolder } from './own-folders.ts';
 import { recover } from './recover.ts';
 
 /** A home: what any number of programs share, and where its parts are. */
@@ -50,7 +51,7 @@ export class Home implements Disposable {
   get store(): Store {
     this.requireOpen();
     if (this.#store === null) {
-      mkdirSync(this.boxesDir, { recursive: true, mode: 0o700 });
+      makeFolder('Cannot make the home', this.boxesDir, 'homeDir or BOXLITE_HOME', 0o700);
       // Disks and records are nobody else's business.
       chmodSync(this.directory, 0o700);
       this.#store = Store.open(this.directory);

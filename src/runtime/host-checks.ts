@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import { access, constants, stat } from 'node:fs/promises';
 import { arch as hostArch, tmpdir } from 'node:os';
-import { BoxliteError, systemCode } from '../base/errors.ts';
+import { BoxliteError } from '../base/errors.ts';
 import { enginePreference } from '../engine/engine.ts';
 import { bootId } from '../process/identity.ts';
 import type { Architecture, EngineName } from '../spec/parts.ts';
@@ -37,20 +38,36 @@ export function guestArchitecture(): Architecture {
   throw new BoxliteError('UnsupportedEngine', `BoxLite runs on x86-64 and arm64, not on ${arch}`);
 }
 
+const KVM = '/dev/kvm';
+
 /** @throws BoxliteError `Engine` if /dev/kvm is missing or may not be opened. That it opens proves little. */
 export async function checkKvm(): Promise<void> {
   try {
-    await access('/dev/kvm', constants.R_OK | constants.W_OK);
+    await access(KVM, constants.R_OK | constants.W_OK);
   } catch (cause) {
+    const found = await stat(KVM).catch(() => null);
     throw new BoxliteError(
       'Engine',
-      systemCode(cause) === 'EACCES'
-        ? 'No access to /dev/kvm: add the user to the group "kvm" and log in again'
-        : 'There is no /dev/kvm: the processor or the host offers no hardware virtualisation',
+      found === null
+        ? 'There is no /dev/kvm: the processor or the host offers no hardware virtualisation'
+        : `No access to /dev/kvm: ${kvmRemedy(found)}`,
       { cause },
     );
   }
 }
+
+/** Reading and writing. */
+const GROUP_MAY = 0o060;
+
+/** What lets a user have the device. */
+export function kvmRemedy({ mode, gid }: Pick<Stats, 'mode' | 'gid'>): string {
+  if ((mode & GROUP_MAY) === GROUP_MAY && gid !== 0) {
+    return `add the user to its group ("kvm", as a rule; here ${gid}) and log in again`;
+  }
+  return `${KVM_GROUP}, add the user to that group and log in again`;
+}
+
+const KVM_GROUP = 'let a group have it (chgrp kvm /dev/kvm; chmod g+rw /dev/kvm)';
 
 /** What lets VMMs be locked in. */
 export const JAIL_REMEDY =
@@ -65,9 +82,9 @@ export function isForbiddenJail(reason: string): boolean {
 /** What to do about an engine that does not work, as far as that can be told from why. */
 export function remedyFor(engine: EngineName, reason: string): string | null {
   if (isForbiddenJail(reason)) return JAIL_REMEDY;
-  if (/install|apt-get|There is no engine|add the user/.test(reason)) return null;
+  if (/install|apt-get|There is no engine|add the user|BOXLITE_CACHE/.test(reason)) return null;
   if (/KVM kernel module: Permission denied/.test(reason)) {
-    return 'let a group have /dev/kvm (chgrp kvm /dev/kvm; chmod g+rw /dev/kvm): no VMM runs as root';
+    return `${KVM_GROUP}: no VMM runs as root`;
   }
   if (engine === 'kvm') {
     return (

@@ -24,7 +24,8 @@ import {
   verdictKey,
 } from './host-checks.ts';
 import { cachedInitramfs } from './initramfs-cache.ts';
-import { findJailPrograms } from './jail-programs.ts';
+import { findJailPrograms, requireDiskPrograms } from './jail-programs.ts';
+import { makeFolder } from './own-folders.ts';
 import { probe } from './probe.ts';
 import { SharedWork } from './shared-work.ts';
 import { type Verdict, Verdicts } from './verdicts.ts';
@@ -144,6 +145,8 @@ export class Host {
     requirePossible(name, this.platform);
     const programs = await findJailPrograms(this.options.path, this.platform);
     tried.push(`found ${programs?.bubblewrap ?? SANDBOX_EXEC}`);
+    await requireDiskPrograms(this.options.path);
+    makeFolder('Cannot make the cache', this.options.cacheDir, 'BOXLITE_CACHE');
     if (name === 'kvm') await checkKvm();
     const kernel = await this.#kernel(attempt);
     const agent = await findAgent(kernel.arch);

@@ -35,3 +35,15 @@ export async function findJailPrograms(
   }
   return { bubblewrap, prlimit, setpriv, setarch };
 }
+
+/** By which box disks are made. @throws BoxliteError `Config` naming the package of what is missing. */
+export async function requireDiskPrograms(path: string): Promise<void> {
+  for (const name of ['mke2fs', 'debugfs']) {
+    if ((await findProgram(name, path)) !== null) continue;
+    throw new BoxliteError(
+      'Config',
+      `Cannot find "${name}", by which the disks of boxes are made: install e2fsprogs ` +
+        '(Debian: apt-get install e2fsprogs)',
+    );
+  }
+}
