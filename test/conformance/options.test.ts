@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
@@ -7,44 +7,30 @@ import {
   BoxliteRuntime,
   type BoxOptions,
   Bytes,
-  ImageRegistry,
   type LiteBox,
   SecurityOptions,
 } from '../../src/index.ts';
-import { TestRegistry } from '../image/registry-fixture.ts';
-import { busyboxImage } from '../image/support/busybox-image.ts';
-import { forEachEngine, shell, TestRuntime } from '../vm/fixture.ts';
+import { forEachEngine, shell, type TestRuntime } from '../vm/fixture.ts';
 import { eventually } from '../vm/polling.ts';
 import { exchange, installService, serve } from '../vm/services.ts';
+import { OptionsWorld } from './options-world.ts';
 import { prove } from './prove.ts';
 import { Vmm } from './vmm.ts';
 
 forEachEngine((engine) => {
+  let world: OptionsWorld;
   let owner: TestRuntime;
-  let registry: TestRegistry;
   /** Finds its images in a registry of the test's own. */
   let runtime: BoxliteRuntime;
   /** With whatever can be shown together. */
   let box: LiteBox;
   let share: string;
   before(async () => {
-    registry = await TestRegistry.start();
-    const image = busyboxImage();
-    await registry.push('library/alpine', 'latest', image);
-    await registry.push('library/python', '3.11', image);
-    owner = new TestRuntime(engine);
-    runtime = new BoxliteRuntime({
-      homeDir: owner.homeDir,
-      engine,
-      imageRegistries: [ImageRegistry.http(registry.host).withSearch(true)],
-    });
-    share = join(owner.homeDir, 'share');
-    mkdirSync(join(share, 'read'), { recursive: true });
-    writeFileSync(join(share, 'read/file'), 'shared\n');
-    writeFileSync(join(share, 'single'), 'one file\n');
+    world = await OptionsWorld.open(engine);
+    ({ owner, runtime, share } = world);
     box = await owner.makeBox({
+      ...world.boxOptions,
       cpus: 1,
-      memoryMib: 200,
       diskSizeGb: 1,
       workingDir: '/var/log',
       env: [
@@ -54,33 +40,15 @@ forEachEngine((engine) => {
       ],
       user: 'nobody:12',
       labels: { purpose: 'options' },
-      volumes: [
-        { hostPath: share, guestPath: '/share' },
-        { hostPath: join(share, 'read'), guestPath: '/read', readOnly: true },
-        { hostPath: join(share, 'single'), guestPath: '/etc/single' },
-      ],
-      secrets: [
-        { name: 'plain', hosts: ['api.example'], value: 'v1' },
-        { name: 'own', hosts: ['api.example'], value: 'v2', placeholder: 'PUT-IT-HERE' },
-      ],
       advanced: { isolateMounts: true },
     });
     await box.start();
   });
-  after(async () => {
-    await runtime.shutdown();
-    await owner[Symbol.asyncDispose]();
-    await registry[Symbol.asyncDispose]();
-  });
+  after(() => world[Symbol.asyncDispose]());
 
   const run = async (script: string) => (await shell(box, script)).stdout;
-  const refuses = async (options: object, message: RegExp) =>
-    assert.rejects(owner.runtime.create(options), { kind: 'InvalidArgument', message });
-  /** What a new box says. */
-  async function says(options: BoxOptions, script: string): Promise<string> {
-    await using own = await owner.makeBox(options);
-    return (await shell(own, script)).stdout;
-  }
+  const refuses: OptionsWorld['refuses'] = (...how) => world.refuses(...how);
+  const says: OptionsWorld['says'] = (...what) => world.says(...what);
   const mibOf = async (name: string, from: LiteBox) => {
     const { stdout } = await shell(from, `grep ${name} /proc/meminfo`);
     return Number(/\d+/.exec(stdout)?.[0]) / 1024;

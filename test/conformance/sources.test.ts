@@ -13,15 +13,16 @@ import {
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
-import { BoxliteRuntime, type BoxOptions, ImageRegistry, type LiteBox } from '../../src/index.ts';
-import { TestRegistry } from '../image/registry-fixture.ts';
-import { busyboxImage } from '../image/support/busybox-image.ts';
+import type { BoxliteRuntime, LiteBox } from '../../src/index.ts';
+import type { TestRegistry } from '../image/registry-fixture.ts';
 import { writeLayout } from '../image/support/oci-layout.ts';
-import { forEachEngine, shell, TestRuntime } from '../vm/fixture.ts';
+import { forEachEngine, shell, type TestRuntime } from '../vm/fixture.ts';
 import { connectTo, exchange, installService, serve } from '../vm/services.ts';
+import { OptionsWorld } from './options-world.ts';
 import { prove } from './prove.ts';
 
 forEachEngine((engine) => {
+  let world: OptionsWorld;
   let owner: TestRuntime;
   let registry: TestRegistry;
   /** Finds its images in a registry of the test's own. */
@@ -30,47 +31,16 @@ forEachEngine((engine) => {
   let box: LiteBox;
   let share: string;
   before(async () => {
-    registry = await TestRegistry.start();
-    const image = busyboxImage();
-    await registry.push('library/python', '3.11', image);
-    owner = new TestRuntime(engine);
-    runtime = new BoxliteRuntime({
-      homeDir: owner.homeDir,
-      engine,
-      imageRegistries: [ImageRegistry.http(registry.host).withSearch(true)],
-    });
-    share = join(owner.homeDir, 'share');
-    mkdirSync(join(share, 'read'), { recursive: true });
-    writeFileSync(join(share, 'read/file'), 'shared\n');
-    writeFileSync(join(share, 'single'), 'one file\n');
-    box = await owner.makeBox({
-      memoryMib: 200,
-      volumes: [
-        { hostPath: share, guestPath: '/share' },
-        { hostPath: join(share, 'read'), guestPath: '/read', readOnly: true },
-        { hostPath: join(share, 'single'), guestPath: '/etc/single' },
-      ],
-      secrets: [
-        { name: 'plain', hosts: ['api.example'], value: 'v1' },
-        { name: 'own', hosts: ['api.example'], value: 'v2', placeholder: 'PUT-IT-HERE' },
-      ],
-    });
+    world = await OptionsWorld.open(engine);
+    ({ owner, registry, runtime, share } = world);
+    box = await owner.makeBox(world.boxOptions);
     await box.start();
   });
-  after(async () => {
-    await runtime.shutdown();
-    await owner[Symbol.asyncDispose]();
-    await registry[Symbol.asyncDispose]();
-  });
+  after(() => world[Symbol.asyncDispose]());
 
   const run = async (script: string) => (await shell(box, script)).stdout;
-  const refuses = async (options: object, message: RegExp) =>
-    assert.rejects(owner.runtime.create(options), { kind: 'InvalidArgument', message });
-  /** What a new box says. */
-  async function says(options: BoxOptions, script: string): Promise<string> {
-    await using own = await owner.makeBox(options);
-    return (await shell(own, script)).stdout;
-  }
+  const refuses: OptionsWorld['refuses'] = (...how) => world.refuses(...how);
+  const says: OptionsWorld['says'] = (...what) => world.says(...what);
 
   prove('RootfsSpec.Image', async () => {
     await using own = await runtime.create({ rootfs: { image: 'python:3.11' } });
