@@ -26,6 +26,24 @@ export const boxOptions = {
   rm: { type: 'boolean' },
 } as const;
 
+/** What they mean, for usage texts. */
+export const boxOptionsUsage = `  -e, --env NAME=VALUE    set a variable; NAME alone passes ours on
+  -w, --workdir DIR       start in this directory
+  -u, --user USER         name, uid, uid:gid or name:group
+  -l, --label NAME=VALUE  a note to find the box by
+  -v, --volume HOST:GUEST[:ro]
+                          share a directory or file of the host
+      --rootfs PATH       use a directory as the root file system, in place of an image
+      --entrypoint NAME   run this program, with the command as its arguments
+      --name NAME         name the box
+      --cpus N            processors (default 2)
+  -m, --memory MIB        memory (default 512)
+      --disk-size GIB     what the box may write (default 10), taken as it is written
+      --network MODE      enabled (default) or none
+      --allow-net RULE    reach only this: a name, *.domain, address or block, each with :PORT if wanted; repeatable
+  -p, --publish PORT      [IP:][HOST:]PORT[/udp]: let the host listen for a port of the box
+      --engine ENGINE     auto, kvm, hvf, uml or tcg`;
+
 /** Their values. */
 export interface BoxValues {
   readonly env?: string[];

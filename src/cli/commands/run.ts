@@ -4,6 +4,7 @@ import { boxCommand, runInBox } from '../box-command.ts';
 import {
   type BoxValues,
   boxOptions,
+  boxOptionsUsage,
   commandOfImage,
   imageAndCommand,
   lastingBox,
@@ -19,23 +20,8 @@ it prints the box's id instead, and the box goes on until the command ends.
   -d, --detach            leave the box running; it is kept when it stops
   -i, --interactive       pass standard input on
   -t, --tty               give the command a terminal; -it for a shell
-  -e, --env NAME=VALUE    set a variable; NAME alone passes ours on
-  -w, --workdir DIR       start in this directory
-  -u, --user USER         name, uid, uid:gid or name:group
-  -l, --label NAME=VALUE  a note to find the box by
-  -v, --volume HOST:GUEST[:ro]
-                          share a directory or file of the host
-      --rootfs PATH       use a directory as the root file system, in place of an image
-      --entrypoint NAME   run this program, with the command as its arguments
-      --name NAME         name the box
-      --cpus N            processors (default 2)
-  -m, --memory MIB        memory (default 512)
-      --disk-size GIB     what the box may write (default 10), taken as it is written
-      --network MODE      enabled (default) or none
-      --allow-net RULE    reach only this: a name, *.domain, address or block, each with :PORT if wanted; repeatable
+${boxOptionsUsage}
       --timeout SECONDS   end the command after this long, with status 124
-  -p, --publish PORT      [IP:][HOST:]PORT[/udp]: let the host listen for a port of the box
-      --engine ENGINE     auto, kvm, hvf, uml or tcg
       --rm                remove the box afterwards (default, except with -d)
 
 IMAGE "builtin:base" is a minimal system that needs no download. "boxlite run -- COMMAND" takes alpine:latest.
