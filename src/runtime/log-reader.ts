@@ -3,7 +3,7 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LogEntry } from '../spec/info.ts';
 import type { NetworkEvent } from '../spec/network-event.ts';
-import { type LogName, logFiles } from './main-log.ts';
+import { type LogName, logFiles } from './box-log.ts';
 
 /** How often somebody who follows a log looks for more. */
 const POLL_MS = 100;

@@ -7,7 +7,7 @@ import type { ImageConfig } from '../image/config.ts';
 import type { Channel } from '../portal/channel.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
 import type { LogEntry } from '../spec/info.ts';
-import { MainLog } from './main-log.ts';
+import { BoxLog } from './box-log.ts';
 import { withTimeout } from './with-timeout.ts';
 
 /** How long output may still come after the command's end, which children of it hold open. */
@@ -39,7 +39,7 @@ export class MainCommand {
   readonly #execution: Execution;
   readonly #stopSignal: number;
 
-  private constructor(execution: Execution, log: MainLog, stopSignal: number) {
+  private constructor(execution: Execution, log: BoxLog, stopSignal: number) {
     this.#execution = execution;
     this.#stopSignal = stopSignal;
     this.ended = record(execution, log);
@@ -53,7 +53,7 @@ export class MainCommand {
     const { channel, spec, config } = options;
     const argv = mainArgv(spec, config);
     if (argv === null) return null;
-    const log = await MainLog.open(options.boxDir);
+    const log = await BoxLog.open(options.boxDir, 'main');
     try {
       const own = { env: [], workingDir: null, user: null, timeoutMs: null };
       const asked = { argv, ...own, tty: false, ttySize: null };
@@ -109,7 +109,7 @@ export function isDone(exitReason: string | null): boolean {
   return exitReason !== null && /^(exit code|signal) /.test(exitReason);
 }
 
-async function record(execution: Execution, log: MainLog): Promise<ExecResult | null> {
+async function record(execution: Execution, log: BoxLog): Promise<ExecResult | null> {
   const outputs: Promise<unknown> = Promise.all([
     copy(execution.stdout(), 'stdout', log),
     copy(execution.stderr(), 'stderr', log),
@@ -123,7 +123,7 @@ async function record(execution: Execution, log: MainLog): Promise<ExecResult | 
 async function copy(
   from: ExecOutput | null,
   source: LogEntry['source'],
-  log: MainLog,
+  log: BoxLog,
 ): Promise<void> {
   try {
     for await (const line of from ?? []) await log.append(source, line);

@@ -1,5 +1,5 @@
 import type { NetworkEvent } from '../spec/network-event.ts';
-import { MainLog } from './main-log.ts';
+import { BoxLog } from './box-log.ts';
 
 /** Of each of the log's two files. Refusals are short, and their rate is bounded where they are made. */
 const FILE_BYTES_MAX = 1024 * 1024;
@@ -7,7 +7,7 @@ const FILE_BYTES_MAX = 1024 * 1024;
 /** What a box's network refused, on the host. There is no file until there is something to write. */
 export class NetworkLog implements AsyncDisposable {
   readonly #boxDir: string;
-  #log: Promise<MainLog | null> | null = null;
+  #log: Promise<BoxLog | null> | null = null;
   #written: Promise<void> = Promise.resolve();
   #closed = false;
 
@@ -18,7 +18,7 @@ export class NetworkLog implements AsyncDisposable {
   /** What cannot be written is lost. */
   add(event: NetworkEvent): void {
     if (this.#closed) return;
-    this.#log ??= MainLog.open(this.#boxDir, FILE_BYTES_MAX, 'network').catch(() => null);
+    this.#log ??= BoxLog.open(this.#boxDir, 'network', FILE_BYTES_MAX).catch(() => null);
     const log = this.#log;
     this.#written = this.#written.then(async () => {
       // Not to be waited for: the log gathers what comes together.

@@ -19,14 +19,14 @@ export type LogName = 'main' | 'network';
 /** Where a log of a box with this folder is. */
 export function logFiles(
   boxDir: string,
-  name: LogName = 'main',
+  name: LogName,
 ): { readonly current: string; readonly older: string } {
   const current = join(boxDir, `${name}.log`);
   return { current, older: `${current}.1` };
 }
 
 /** See the top of this file. Only the box's owner writes. */
-export class MainLog implements AsyncDisposable {
+export class BoxLog implements AsyncDisposable {
   readonly #files: ReturnType<typeof logFiles>;
   readonly #bytesMax: number;
   #file: FileHandle;
@@ -44,14 +44,10 @@ export class MainLog implements AsyncDisposable {
   }
 
   /** Goes on with the log of the box's earlier runs. */
-  static async open(
-    boxDir: string,
-    bytesMax = LOG_FILE_BYTES_MAX,
-    name: LogName = 'main',
-  ): Promise<MainLog> {
+  static async open(boxDir: string, name: LogName, bytesMax = LOG_FILE_BYTES_MAX): Promise<BoxLog> {
     const files = logFiles(boxDir, name);
     await mkdir(dirname(files.current), { recursive: true, mode: 0o700 });
-    const log = new MainLog(files, bytesMax, await open(files.current, 'a', 0o600));
+    const log = new BoxLog(files, bytesMax, await open(files.current, 'a', 0o600));
     log.#size = (await log.#file.stat()).size;
     // An owner that died may have left half a line; an empty one is skipped by whoever reads.
     if (log.#size > 0) await log.#write(Buffer.from('\n'));

@@ -3,8 +3,8 @@ import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { BoxLog, logFiles } from '../../src/runtime/box-log.ts';
 import { readLog } from '../../src/runtime/log-reader.ts';
-import { logFiles, MainLog } from '../../src/runtime/main-log.ts';
 
 /** A folder that goes with the test. */
 class Folder implements Disposable {
@@ -21,12 +21,12 @@ async function lines(folder: Folder, goesOn: (() => boolean) | null = null): Pro
   return found;
 }
 
-describe('MainLog', () => {
+describe('BoxLog', () => {
   it('keeps every line as it was, with its time and source', async () => {
     using folder = new Folder();
     const odd = ['', '"quoted"', '\\', '\u0000\u001b[0m', 'snow ☃', ' '.repeat(70_000)];
     {
-      await using log = await MainLog.open(folder.path);
+      await using log = await BoxLog.open(folder.path, 'main');
       await Promise.all(odd.map((line) => log.append('stderr', line)));
     }
     assert.deepEqual(await lines(folder), odd);
@@ -39,10 +39,10 @@ describe('MainLog', () => {
   it('takes twice its bound at most, and keeps the newest lines', async () => {
     using folder = new Folder();
     {
-      await using log = await MainLog.open(folder.path, 1_000);
+      await using log = await BoxLog.open(folder.path, 'main', 1_000);
       for (let i = 0; i < 200; i++) await log.append('stdout', String(i));
     }
-    const { current, older } = logFiles(folder.path);
+    const { current, older } = logFiles(folder.path, 'main');
     assert.ok(statSync(current).size <= 1_000);
     assert.ok(statSync(older).size <= 1_000);
     assert.equal(readdirSync(folder.path).length, 2);
@@ -56,9 +56,12 @@ describe('MainLog', () => {
 
   it('goes on behind half a line that a dead owner left', async () => {
     using folder = new Folder();
-    appendFileSync(logFiles(folder.path).current, '{"time":"2026-01-01T00:00:00Z","source":"std');
+    appendFileSync(
+      logFiles(folder.path, 'main').current,
+      '{"time":"2026-01-01T00:00:00Z","source":"std',
+    );
     {
-      await using log = await MainLog.open(folder.path);
+      await using log = await BoxLog.open(folder.path, 'main');
       await log.append('stdout', 'whole');
     }
     assert.deepEqual(await lines(folder), ['whole']);
@@ -68,7 +71,7 @@ describe('MainLog', () => {
 describe('readLog()', () => {
   it('follows a log through its files being put aside', async () => {
     using folder = new Folder();
-    await using log = await MainLog.open(folder.path, 2_000);
+    await using log = await BoxLog.open(folder.path, 'main', 2_000);
     await log.append('stdout', '0');
     const found: string[] = [];
     // Never so far ahead of the reader that a file is overwritten which it has not read.
@@ -81,7 +84,7 @@ describe('readLog()', () => {
 
   it('reads what is left of a log that was deleted meanwhile', async () => {
     using folder = new Folder();
-    let log: MainLog | null = await MainLog.open(folder.path);
+    let log: BoxLog | null = await BoxLog.open(folder.path, 'main');
     await log.append('stdout', 'first');
     const found: string[] = [];
     for await (const { line } of readLog(folder.path, { goesOn: () => log !== null })) {
