@@ -1,5 +1,5 @@
 import { constants, readdir, realpath } from 'node:fs/promises';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { BoxliteError } from '../base/errors.ts';
 import { isThere } from '../base/is-there.ts';
 import type { Architecture, Kernel, RunCommand, Vmm } from '../spec/parts.ts';
@@ -37,9 +37,12 @@ export function qemuProgram(arch: Architecture): string {
   return qemuPrograms[arch];
 }
 
-/** The first file of that name in a `PATH` that may be executed, or null. */
+/**
+ * The first file of that name in a `PATH` that may be executed, or null. Folders that are seen from wherever this program
+ * is are left out: what is found there is executed from elsewhere, and anybody may have put it there.
+ */
 export async function findProgram(name: string, path: string): Promise<string | null> {
-  for (const directory of path.split(':')) {
+  for (const directory of path.split(':').filter(isAbsolute)) {
     const candidate = join(directory, name);
     if (await isThere(candidate, constants.X_OK)) return candidate;
   }
