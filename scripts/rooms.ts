@@ -18,7 +18,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   engine: ['base', 'spec'],
   jail: ['base', 'spec'],
   image: ['base', 'spec'],
-  disk: ['base', 'spec', 'process'],
+  disk: ['base', 'spec'],
   network: ['base', 'spec'],
   volume: ['base', 'spec'],
   store: ['base', 'spec'],
@@ -32,7 +32,6 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
     ...['base', 'spec', 'portal', 'process', 'engine', 'jail'],
     ...['image', 'disk', 'network', 'volume', 'store', 'box', 'runtime'],
   ],
-  server: ['base', 'spec', 'index.ts'],
   // A terminal's output can be set raw by a program only.
   cli: ['base', 'spec', 'process', 'index.ts'],
 };
