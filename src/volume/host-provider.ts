@@ -5,7 +5,8 @@ import type { VolumeFound, VolumeProvider, VolumeSpace } from '../spec/volume-pr
 import { Descriptor, O_PATH } from './descriptor.ts';
 import { VolumeError } from './errno.ts';
 import { atOnce, hostCallsFor } from './host-calls.ts';
-import { HostNode, Share } from './host-node.ts';
+import { HostNode } from './host-node.ts';
+import { Share } from './host-share.ts';
 import { volumeStat } from './host-stat.ts';
 
 /** A directory or a single file of the host. `path` is the program's own word: links in it are followed, once. */
