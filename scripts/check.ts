@@ -67,6 +67,10 @@ async function runTests(files: readonly string[]): Promise<void> {
       // An ordinary user's PATH leaves out the folders where e2fsck is.
       env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` },
     });
+    // Whoever ends us ends them, and what is below is still done.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => tests.kill(signal));
+    }
     const [code] = await once(tests, 'exit');
     process.exitCode = code ?? 1;
     // Silent if all is well, so that what the tests said stays the last.

@@ -3,6 +3,7 @@
  * answers but for the differences that docs/VOLUMES.md lists.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -186,7 +187,12 @@ forEachEngine((engine) => {
         'mkdir -p /disk; chmod 755 /disk; echo nobody:x:65534:65534::/:/bin/sh >> /etc/passwd',
       );
     });
-    after(() => owner[Symbol.asyncDispose]());
+    after(async () => {
+      await box.stop();
+      // What is closed to all is closed to an ordinary user as well, who is to remove it.
+      execFileSync('chmod', ['-R', 'u+rwX', join(owner.homeDir, 'share')]);
+      await owner[Symbol.asyncDispose]();
+    });
 
     for (const [subject, asked] of Object.entries(questions)) {
       it(`are the same on a volume and on the disk: ${subject}`, async () => {

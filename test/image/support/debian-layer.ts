@@ -8,8 +8,10 @@ import {
   constants,
   existsSync,
   lstatSync,
+  readdirSync,
   realpathSync,
   renameSync,
+  rmSync,
   statSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,14 +21,18 @@ const DPKG_STATUS = '/var/lib/dpkg/status';
 /** What `debootstrap --variant=minbase --include=python3` is about. */
 const WANTED = ['python3', 'apt', 'bash', 'coreutils', 'passwd', 'login', 'mount', 'util-linux'];
 
+/** What is in it depends on what its maker can read. */
+const OURS = `boxlite-debian-layer-${process.getuid?.()}-`;
+
 /**
  * Path of the tar archive, with everything in a directory of that name if one is given. It is kept
  * in the temporary directory until packages change.
  */
 export function debianLayer(under = ''): string {
   const state = Math.trunc(statSync(DPKG_STATUS).mtimeMs);
-  const path = join(tmpdir(), `boxlite-debian-layer-${state}${under && `-${under}`}.tar`);
+  const path = join(tmpdir(), `${OURS}${state}${under && `-${under}`}.tar`);
   if (existsSync(path)) return path;
+  sweep(`${OURS}${state}`);
   const partial = `${path}.${process.pid}`;
   const names = packageFiles(WANTED).map((file) => `.${file}`);
   const options = ['--format=pax', '--no-recursion', '--numeric-owner', '--xattrs', '--sort=none'];
@@ -39,6 +45,15 @@ export function debianLayer(under = ''): string {
   });
   renameSync(partial, path);
   return path;
+}
+
+/** Removes what has been made of earlier packages, and what killed programs have left half-made. */
+function sweep(current: string): void {
+  for (const name of readdirSync(tmpdir())) {
+    const maker = /[.]tar[.](\d+)$/.exec(name)?.[1];
+    const isInUse = maker === undefined ? name.startsWith(current) : existsSync(`/proc/${maker}`);
+    if (name.startsWith(OURS) && !isInUse) rmSync(join(tmpdir(), name), { force: true });
+  }
 }
 
 /** All paths of these packages, of those that they need, and of the essential ones, directories first. */
