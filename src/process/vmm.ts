@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { BoxliteError } from '../base/errors.ts';
+import { BoxliteError, messageOf } from '../base/errors.ts';
 import type { LaunchPlan, ProcessExit } from '../spec/parts.ts';
 import { processIdentity } from './identity.ts';
 import { Tail } from './output.ts';
@@ -22,6 +22,21 @@ async function endSession(leader: number): Promise<void> {
   for (const { pid } of await processTable.session(leader)) {
     const left = pid === leader ? null : await processIdentity(pid);
     if (left !== null) await killTree(left).catch(() => undefined);
+  }
+}
+
+/** Of some failures Node tells by an event, of others, such as arguments that are too long, at once. */
+function spawned(plan: LaunchPlan, cannot: (cause: unknown) => BoxliteError): ChildProcess {
+  try {
+    return spawn(plan.executable, plan.args, {
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...plan.descriptors],
+      env: { ...plan.env },
+      detached: true,
+      cwd: '/',
+      ...plan.user,
+    });
+  } catch (cause) {
+    throw cannot(cause);
   }
 }
 
@@ -51,24 +66,16 @@ export class VmmProcess {
    * Starts a VMM. It is in a session of its own, so that a Ctrl-C in the terminal is the owner's to handle.
    * @throws BoxliteError `Engine` if the program cannot be executed.
    */
-  static start(plan: LaunchPlan): Promise<VmmProcess> {
-    const child = spawn(plan.executable, plan.args, {
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...plan.descriptors],
-      env: { ...plan.env },
-      detached: true,
-      cwd: '/',
-      ...plan.user,
-    });
-    return new Promise((resolve, reject) => {
-      child.once('error', (cause) =>
-        reject(
-          new BoxliteError('Engine', `Cannot execute "${plan.executable}": ${cause.message}`, {
-            cause,
-          }),
-        ),
-      );
-      if (child.pid !== undefined) resolve(new VmmProcess(child, child.pid));
-    });
+  static async start(plan: LaunchPlan): Promise<VmmProcess> {
+    const cannot = (cause: unknown) =>
+      new BoxliteError('Engine', `Cannot execute "${plan.executable}": ${messageOf(cause)}`, {
+        cause,
+      });
+    const child = spawned(plan, cannot);
+    const { promise, resolve, reject } = Promise.withResolvers<VmmProcess>();
+    child.once('error', (cause) => reject(cannot(cause)));
+    if (child.pid !== undefined) resolve(new VmmProcess(child, child.pid));
+    return await promise;
   }
 
   /** The console's last bytes as text: the guest's, with whatever it has put there. */
