@@ -24,6 +24,15 @@ const waiting = {
   close: promisify(fs.close),
   fstat: (fd: number): Promise<fs.BigIntStats> => promisify(fs.fstat)(fd, exact),
   lstat: (path: fs.PathLike): Promise<fs.BigIntStats> => promisify(fs.lstat)(path, exact),
+  /** The same of a name that need not be there. */
+  find: async (path: fs.PathLike): Promise<fs.BigIntStats | null> => {
+    try {
+      return await waiting.lstat(path);
+    } catch (error) {
+      if ((error as { code?: unknown }).code === 'ENOENT') return null;
+      throw error;
+    }
+  },
   statfs: (path: fs.PathLike): Promise<fs.StatsFs> => promisify(fs.statfs)(path),
   ftruncate: (fd: number, size: number): Promise<void> => promisify(fs.ftruncate)(fd, size),
   fchmod: promisify(fs.fchmod) as (fd: number, mode: number) => Promise<void>,
@@ -54,6 +63,8 @@ export const atOnce: HostCalls = {
   close: async (fd) => fs.closeSync(fd),
   fstat: async (fd) => fs.fstatSync(fd, exact),
   lstat: async (path) => fs.lstatSync(path, exact),
+  // Making an error takes longer than asking.
+  find: async (path) => fs.lstatSync(path, { ...exact, throwIfNoEntry: false }) ?? null,
   ftruncate: async (fd, size) => fs.ftruncateSync(fd, size),
   fchmod: async (fd, mode) => fs.fchmodSync(fd, mode),
   chmod: async (path, mode) => fs.chmodSync(path, mode),

@@ -129,8 +129,12 @@ export class HostNode implements VolumeNode {
 
   async lookup(name: Buffer): Promise<VolumeFound | null> {
     try {
-      return await this.#within(name, (path) => this.#find(path, name));
+      return await this.#within(name, async (path) => {
+        const stat = await this.#host.find(path);
+        return stat === null ? null : this.#share.found(stat, { parent: this, name });
+      });
     } catch (error) {
+      // The directory itself has gone.
       if ((error as { code?: unknown }).code === 'ENOENT') return null;
       throw error;
     }
@@ -213,7 +217,7 @@ export class HostNode implements VolumeNode {
     return this.#withoutName(name, (from) =>
       target.#within(targetName, async (to) => {
         // The guest's kernel lets nobody in the box come between; on the host somebody may.
-        if (noReplace && (await exists(this.#host, to))) throw new VolumeError('EEXIST');
+        if (noReplace && (await this.#host.find(to)) !== null) throw new VolumeError('EEXIST');
         const moved = this.#share.known(identityOf(await this.#host.lstat(from)));
         await this.#host.rename(from, to);
         moved?.isAt({ parent: target, name: targetName });
@@ -374,15 +378,5 @@ async function openOrMake(
     const there = await host.lstat(path);
     if (!there.isFile()) throw error;
     return [await Descriptor.open(host, path, access), false];
-  }
-}
-
-async function exists(host: HostCalls, path: Buffer): Promise<boolean> {
-  try {
-    await host.lstat(path);
-    return true;
-  } catch (error) {
-    if ((error as { code?: unknown }).code === 'ENOENT') return false;
-    throw error;
   }
 }

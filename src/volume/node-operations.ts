@@ -19,6 +19,9 @@ import {
 /** What makes set-id bits go: a new owner, or being cut by somebody else. */
 const KILLING = setattrFields.UID | setattrFields.GID | setattrFields.KILL_SUIDGID;
 
+/** Made once: many a program looks for names that are not there, and nobody sees where this comes from. */
+const NOT_THERE = new VolumeError('ENOENT');
+
 /** Requests about names, and about files as they are seen from outside. */
 export class NodeOperations {
   readonly #state: VolumeState;
@@ -30,7 +33,7 @@ export class NodeOperations {
   async lookup({ node, name }: RequestOf<'lookup'>): Promise<Finish> {
     const parent = this.#state.nodes.get(node).node;
     const found = await can(parent, 'lookup', 'ENOTDIR')(name);
-    if (found === null) throw new VolumeError('ENOENT');
+    if (found === null) throw NOT_THERE;
     return this.#state.entry(found);
   }
 
