@@ -3,6 +3,7 @@ import { environmentVariable } from '../base/env.ts';
 import { BoxCommand, type ExecResult, type Execution, type LiteBox } from '../index.ts';
 import { environmentPairs, UsageError, wholeNumber } from './arguments.ts';
 import { exitStatus } from './exit-status.ts';
+import { interruptible } from './interrupt.ts';
 import { ScreenModes } from './screen-modes.ts';
 import {
   connectStreams,
@@ -54,7 +55,7 @@ export async function runInBox(
   command: BoxCommand,
   { interactive = false, tty = false }: CommandValues,
 ): Promise<number> {
-  const execution = await box.run(command);
+  const execution = await interruptible((signal) => box.run(command, { signal }));
   const stopWatching = tty && interactive ? hangUpOnSignals(execution) : forwardSignals(execution);
   let lost: Error | null = null;
   // What SIGPIPE does to a program on this side of the wire.

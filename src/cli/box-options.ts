@@ -3,6 +3,7 @@ import { environmentVariable } from '../base/env.ts';
 import type { BoxliteRuntime, BoxOptions, ImageConfig } from '../index.ts';
 import { BUILTIN_BASE, DEFAULT_IMAGE } from '../spec/box-spec.ts';
 import { environmentPairs, UsageError, wholeNumber } from './arguments.ts';
+import { interruptible } from './interrupt.ts';
 import { portFlag } from './port-flag.ts';
 import { shown } from './progress.ts';
 import { volumeFlag } from './volume-flag.ts';
@@ -111,7 +112,9 @@ export async function commandOfImage(
 ): Promise<Pick<ImageConfig, 'entrypoint' | 'cmd'>> {
   if (values.rootfs !== undefined || image === BUILTIN_BASE) return { entrypoint: [], cmd: [] };
   if ((await runtime.images.get(image)) === null) {
-    await shown(false, (onProgress) => runtime.images.pull(image, { onProgress }));
+    await interruptible((signal) =>
+      shown(false, (onProgress) => runtime.images.pull(image, { onProgress, signal })),
+    );
   }
   const { entrypoint, cmd } = (await runtime.images.inspect(image)).config;
   return { entrypoint, cmd };

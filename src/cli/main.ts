@@ -4,6 +4,7 @@ import { BoxliteError } from '../base/errors.ts';
 import { UsageError } from './arguments.ts';
 import { commands, usage } from './command-table.ts';
 import { exitStatus } from './exit-status.ts';
+import { Interrupted } from './interrupt.ts';
 import { endUnwritten } from './streams.ts';
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -26,6 +27,7 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     return await command.run(args);
   } catch (error) {
+    if (error instanceof Interrupted) return error.status;
     return report(error, debug, name ?? '');
   }
 }

@@ -100,7 +100,8 @@ export function hangUpOnSignals(execution: Execution): () => void {
   };
 }
 
-function onSignals(act: (signal: NodeJS.Signals) => void): () => void {
+/** Until the function that it returns is called, signals that ask a program to end do that instead. */
+export function onSignals(act: (signal: NodeJS.Signals) => void): () => void {
   const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   for (const signal of signals) process.on(signal, act);
   return () => {

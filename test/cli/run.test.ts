@@ -1,11 +1,23 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { closeSync, copyFileSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
+import { cacheDir } from '../../src/base/env.ts';
 import { folders, testedEngines } from '../vm/fixture.ts';
 import { watchForLeaks } from '../vm/leaks.ts';
+import { eventually } from '../vm/polling.ts';
 import { boxlite, exited, home, start } from './program.ts';
 
 /** What is tested here is the same on every engine: the fastest does. */
@@ -168,6 +180,29 @@ describe('boxlite run', () => {
     await once(child.stdout ?? child, 'data');
     child.kill('SIGINT');
     assert.equal((await exited(child)).status, 130);
+  });
+
+  it('leaves nothing when it is ended before the command runs', async () => {
+    const cache = join(folders.temporary, 'cache');
+    mkdirSync(cache);
+    symlinkSync(join(cacheDir(), 'kernels'), join(cache, 'kernels'));
+    try {
+      const child = start([...RUN, 'true'], { env: { BOXLITE_CACHE: cache } });
+      // The image is being made, which no other program does in this cache.
+      const images = join(cache, 'images');
+      await eventually('an image in the making', () =>
+        existsSync(images) && readdirSync(images).length > 0 ? true : null,
+      );
+      child.kill('SIGINT');
+      assert.equal((await exited(child)).status, 130);
+      const left = readdirSync(images).filter((name) => name.startsWith('new-'));
+      assert.deepEqual(
+        [left, readdirSync(join(home, 'boxes')), readdirSync(join(home, 'owners'))],
+        [[], [], []],
+      );
+    } finally {
+      rmSync(cache, { recursive: true });
+    }
   });
 
   it('ends when nobody reads its output any more', async () => {

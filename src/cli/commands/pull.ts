@@ -1,5 +1,6 @@
 import { BoxliteRuntime } from '../../index.ts';
 import { parseCommandLine, UsageError } from '../arguments.ts';
+import { interruptible } from '../interrupt.ts';
 import { shown } from '../progress.ts';
 
 export const pullUsage = `boxlite pull [-q] IMAGE
@@ -17,8 +18,10 @@ export async function pull(args: readonly string[]): Promise<number> {
   if (reference === undefined || another !== undefined)
     throw new UsageError('pull: name one image');
   await using runtime = new BoxliteRuntime();
-  const image = await shown(values.quiet === true, (onProgress) =>
-    runtime.images.pull(reference, { onProgress }),
+  const image = await interruptible((signal) =>
+    shown(values.quiet === true, (onProgress) =>
+      runtime.images.pull(reference, { onProgress, signal }),
+    ),
   );
   process.stdout.write(`${image.reference}@${image.digest}\n`);
   return 0;

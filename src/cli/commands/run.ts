@@ -11,6 +11,7 @@ import {
   machineOptions,
   namedCommand,
 } from '../box-options.ts';
+import { interruptible } from '../interrupt.ts';
 
 export const runUsage = `boxlite run [OPTIONS] [IMAGE] [--] [COMMAND [ARGUMENT...]]
 
@@ -81,7 +82,7 @@ async function runDetached(
   const main = namedCommand(values, command) ?? (await commandOfImage(runtime, values, image));
   const box = await runtime.create({ ...lastingBox(values, image), ...main }, values.name);
   try {
-    await box.start();
+    await interruptible((signal) => box.start({ signal }));
   } catch (error) {
     await runtime.remove(box.id, true).catch(() => undefined);
     throw error;

@@ -1,5 +1,6 @@
 import { BoxliteRuntime } from '../../index.ts';
 import { parseCommandLine, wholeNumber } from '../arguments.ts';
+import { interruptible } from '../interrupt.ts';
 import { printEach, requireBox } from '../targets.ts';
 
 export const startUsage = `boxlite start [--disk-size GIB] BOX...
@@ -18,7 +19,9 @@ export async function start(args: readonly string[]): Promise<number> {
   const { values, rest } = parseCommandLine(args, options);
   const diskSizeGb = wholeNumber(values['disk-size'], 'disk-size');
   await using runtime = new BoxliteRuntime();
-  return await printEach(rest, 'start', async (name) => {
-    await (await requireBox(runtime, name)).start({ diskSizeGb });
-  });
+  return await interruptible((signal) =>
+    printEach(rest, 'start', async (name) => {
+      await (await requireBox(runtime, name)).start({ diskSizeGb, signal });
+    }),
+  );
 }
