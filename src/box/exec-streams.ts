@@ -1,14 +1,13 @@
 import { Readable } from 'node:stream';
 import { BoxliteError } from '../base/errors.ts';
 import type { PortalStream } from '../portal/stream.ts';
+import { bytesOf } from './files/file-content.ts';
 import type { OutputBuffer } from './output.ts';
 
 /** A line longer than this comes in pieces, so that output without a newline has bounded cost. */
 const LINE_CHARACTERS_MAX = 1024 * 1024;
 /** `text()` gives up beyond this: a JavaScript string cannot hold much more. */
 const TEXT_BYTES_MAX = 256 * 1024 * 1024;
-
-const utf8 = new TextEncoder();
 
 /** A command's standard input. */
 export class ExecStdin {
@@ -24,10 +23,10 @@ export class ExecStdin {
   /**
    * Sends data to the command. Resolves when it is on its way; awaiting each call keeps memory flat
    * when the command reads slowly. The data must not change until then.
-   * @throws BoxliteError `InvalidState` when the command or its input has ended.
+   * @throws BoxliteError `InvalidState` when the command or its input has ended; `InvalidArgument` for other data.
    */
   async write(data: string | Uint8Array): Promise<void> {
-    const bytes = typeof data === 'string' ? utf8.encode(data) : data;
+    const bytes = bytesOf(data, 'utf8');
     await this.#stream.write(bytes);
     this.#count(bytes.length);
   }

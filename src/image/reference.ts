@@ -15,6 +15,7 @@ import {
   PATH_PATTERN,
   TAG_PATTERN,
 } from '../spec/image-name.ts';
+import { mistyped } from '../spec/reader.ts';
 import { isDigest } from './digest.ts';
 
 /** Where an image is, complete: nothing is left to a default. */
@@ -71,6 +72,7 @@ function formatRepository(reference: ImageReference): string {
  * @throws BoxliteError `InvalidArgument`
  */
 export function readReference(text: string): WrittenReference {
+  if (typeof text !== 'string') throw mistyped('reference', 'a string', text);
   if (text === '') throw invalid(text, 'it is empty');
   if (text.length > REFERENCE_CHARS_MAX) {
     throw invalid(text, `expected at most ${REFERENCE_CHARS_MAX} characters, got ${text.length}`);

@@ -17,6 +17,7 @@ import {
 import type { ImageInfo, ImageRecord, ImageRecords } from '../spec/image-info.ts';
 import type { ImageRegistry } from '../spec/image-registry.ts';
 import type { RunCommand } from '../spec/parts.ts';
+import { nonEmptyText } from '../spec/reader.ts';
 import { guestArchitecture } from './host-checks.ts';
 import type { ImagePullOptions, InstallTarget } from './image-install.ts';
 
@@ -80,6 +81,7 @@ export class ImageStore {
     options: ImagePullOptions & { readonly reference?: string } = {},
   ): Promise<ImageInfo> {
     checkImportOptions(options);
+    nonEmptyText(path, 'path');
     const reference = formatReference(parseReference(options.reference ?? nameFromPath(path)));
     const scratchDirectory = join(this.#options.directory, `${IMPORT_PREFIX}${randomUUID()}`);
     const { openImageSource } = await import('../image/source.ts');
@@ -111,6 +113,7 @@ export class ImageStore {
     options: { signal?: AbortSignal } = {},
   ): Promise<void> {
     parseSignalOptions(options);
+    nonEmptyText(path, 'path');
     const record = this.#require(reference);
     const blobs = await this.#openBlobs();
     const manifest = await blobs.find(record.manifestDigest);

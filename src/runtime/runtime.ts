@@ -3,7 +3,7 @@ import { cpus, platform, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { boxliteHome, cacheDir, programPath } from '../base/env.ts';
 import { BoxliteError } from '../base/errors.ts';
-import { type BoxID, BoxIDMint } from '../base/ids.ts';
+import { BoxID, BoxIDMint } from '../base/ids.ts';
 import { LiteBox } from '../box/lite-box.ts';
 import { runCommand } from '../process/run.ts';
 import type { BoxOptions } from '../spec/box-options.ts';
@@ -16,6 +16,7 @@ import type { BoxInfo, EngineReport } from '../spec/info.ts';
 import type { RuntimeMetrics } from '../spec/metrics.ts';
 import { providersOf } from '../spec/parse-files.ts';
 import { parseBoxliteOptions, parseBoxName, parseBoxOptions } from '../spec/parse-options.ts';
+import { mistyped } from '../spec/reader.ts';
 import { type BoxRow, boxInfo } from '../store/box-row.ts';
 import { BoxHandle } from './box-handle.ts';
 import { Home } from './home.ts';
@@ -223,6 +224,9 @@ export class BoxliteRuntime implements AsyncDisposable {
   }
 
   async #find(idOrName: string | BoxID): Promise<BoxHandle | null> {
+    if (typeof idOrName !== 'string' && !(idOrName instanceof BoxID)) {
+      throw mistyped('idOrName', 'the id or the name of a box', idOrName);
+    }
     const row = await this.#home.lookUp(({ boxes }) => boxes.find(String(idOrName)));
     return row === null ? null : this.#handle(row);
   }

@@ -1,5 +1,4 @@
-import { BoxliteError } from '../../base/errors.ts';
-import { describeType, invalid } from '../../spec/reader.ts';
+import { mistyped } from '../../spec/reader.ts';
 
 /** What can be written to a file: all at once, or piece by piece as it comes. */
 export type FileData =
@@ -14,8 +13,9 @@ export function pieces(
   encoding: BufferEncoding,
 ): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
   if (typeof data === 'string' || ArrayBuffer.isView(data)) return [bytesOf(data, encoding)];
-  if (isIterable(data)) return encodeAll(data, encoding);
-  throw invalid('data', 'a string, bytes or an iterable of them', describeType(data));
+  if (typeof data === 'object' && data !== null && isIterable(data))
+    return encodeAll(data, encoding);
+  throw mistyped('data', 'a string, bytes or an iterable of them', data);
 }
 
 /** @throws BoxliteError `InvalidArgument` if it is neither text nor bytes. */
@@ -24,10 +24,7 @@ export function bytesOf(data: unknown, encoding: BufferEncoding): Uint8Array {
   if (ArrayBuffer.isView(data)) {
     return new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
   }
-  throw new BoxliteError(
-    'InvalidArgument',
-    `data: expected strings or bytes, got ${describeType(data)}`,
-  );
+  throw mistyped('data', 'strings or bytes', data);
 }
 
 async function* encodeAll(
