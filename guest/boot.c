@@ -102,24 +102,21 @@ void boot_open(uint32_t id, const struct json *request)
     }
     clock_set(json_number(request, "time", 0));
     add_entropy(json_text(request, "seed", ""));
+    if (container_settle(message, sizeof message) != 0) {
+        reject(id, "container", message);
+        return;
+    }
     if (disks_wait(message, sizeof message) != 0) {
         reject(id, "mount", message);
         return;
     }
-    if (sethostname(hostname, strlen(hostname)) != 0) {
-        reject(id, "hostname", strerror(errno));
-        return;
-    }
-    if (container_start(json_get(request, "files"), message, sizeof message) != 0) {
+    if (container_start(hostname, json_get(request, "files"), message, sizeof message) != 0) {
         reject(id, "container", message);
         return;
     }
     agent.booted = 1;
     wire_send_json(&agent.wire, FRAME_ACCEPT, id, 0, "{\"containerUs\":%" PRIu64 "}", container_taken_us());
     wire_send(&agent.wire, FRAME_END, id, FLAG_FINAL, NULL, 0);
-    /* A wire that has ended is seen by the loop. */
-    if (wire_flush(&agent.wire) == 0)
-        container_settle();
 }
 
 void boot_undo(void)

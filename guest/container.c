@@ -51,9 +51,12 @@ static struct {
     int init;
     int agent;
     pid_t init_pid;
+    /* Pipes to and from the init, until it is the container's. */
+    int orders;
+    int answers;
     /* How long making it has taken. */
     uint64_t taken_us;
-} container = {.cgroup = -1, .init = -1, .agent = -1};
+} container = {.cgroup = -1, .init = -1, .agent = -1, .orders = -1, .answers = -1};
 
 /*
  * The bounding set is all that a program of root's gets: the agent, which becomes no other program, keeps what it has,
@@ -73,35 +76,6 @@ static uint64_t now_us(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static int prepare(char *message, size_t size)
-{
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    limit_capabilities();
-    container.agent = (int)syscall(SYS_pidfd_open, getpid(), 0);
-    if (container.agent < 0) {
-        snprintf(message, size, "cannot make a container: %s", strerror(errno));
-        return -1;
-    }
-    container.cgroup = cgroup_prepare(message, size);
-    return container.cgroup < 0 ? -1 : root_prepare(message, size);
-}
-
-int container_prepare(char *message, size_t size)
-{
-    uint64_t begun = now_us();
-    int result = prepare(message, size);
-    container.taken_us += now_us() - begun;
-    return result;
-}
-
-/* What the init says before it closes the pipe is what went wrong. */
-static int wait_for_init(int pipe, char *message, size_t size)
-{
-    ssize_t length = read(pipe, message, size - 1);
-    message[length > 0 ? length : 0] = 0;
-    return length > 0 && strcmp(message, ROOT_READY) == 0 ? 0 : -1;
-}
-
 static pid_t clone_init(int *pidfd)
 {
     const struct clone_args args = {
@@ -113,44 +87,93 @@ static pid_t clone_init(int *pidfd)
     return clone_fork(&args);
 }
 
-static int start(const struct json *files, char *message, size_t size)
+static int start_init(char *message, size_t size)
 {
-    int ends[2];
-    if (root_write_files(files, message, size) != 0)
-        return -1;
-    /* What the agent mounts below later on appears in the container. */
-    if (mount(NULL, "/root", NULL, MS_SHARED, NULL) != 0 || pipe2(ends, O_CLOEXEC) != 0) {
+    int orders[2];
+    int answers[2];
+    if (pipe2(orders, O_CLOEXEC) != 0 || pipe2(answers, O_CLOEXEC) != 0) {
         snprintf(message, size, "cannot make a container: %s", strerror(errno));
         return -1;
     }
     container.init_pid = clone_init(&container.init);
     if (container.init_pid == 0)
-        root_init(ends[1]);
-    close(ends[1]);
-    int result = -1;
-    if (container.init_pid < 0)
-        snprintf(message, size, "cannot make namespaces: %s", strerror(errno));
-    else
-        result = wait_for_init(ends[0], message, size);
-    close(ends[0]);
-    if (result == 0 && (rouse_prepare() != 0 || setns(container.init, CLONE_NEWPID) != 0)) {
-        snprintf(message, size, "cannot use the container's processes: %s", strerror(errno));
+        root_init(orders[0], answers[1]);
+    close(orders[0]);
+    close(answers[1]);
+    container.orders = orders[1];
+    container.answers = answers[0];
+    if (container.init_pid > 0)
+        return 0;
+    snprintf(message, size, "cannot make namespaces: %s", strerror(errno));
+    return -1;
+}
+
+static int prepare(char *message, size_t size)
+{
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    limit_capabilities();
+    container.agent = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (container.agent < 0) {
+        snprintf(message, size, "cannot make a container: %s", strerror(errno));
         return -1;
     }
+    container.cgroup = cgroup_prepare(message, size);
+    if (container.cgroup < 0 || root_prepare(message, size) != 0)
+        return -1;
+    return start_init(message, size);
+}
+
+/* What the init says that is not expected is what went wrong. */
+static int wait_for_init(const char *expected, char *message, size_t size)
+{
+    ssize_t length = read(container.answers, message, size - 1);
+    message[length > 0 ? length : 0] = 0;
+    return length > 0 && strcmp(message, expected) == 0 ? 0 : -1;
+}
+
+static int settle(char *message, size_t size)
+{
+    if (wait_for_init(ROOT_PREPARED, message, size) != 0)
+        return -1;
+    cgroup_begin();
+    if (rouse_prepare() == 0 && setns(container.init, CLONE_NEWPID) == 0)
+        return 0;
+    snprintf(message, size, "cannot use the container's processes: %s", strerror(errno));
+    return -1;
+}
+
+static int start(const char *hostname, const struct json *files, char *message, size_t size)
+{
+    if (root_tell(container.orders, hostname, files, message, size) != 0)
+        return -1;
+    int result = wait_for_init(ROOT_READY, message, size);
+    close(container.orders);
+    close(container.answers);
     return result;
 }
 
-int container_start(const struct json *files, char *message, size_t size)
+int container_prepare(char *message, size_t size)
 {
     uint64_t begun = now_us();
-    int result = start(files, message, size);
+    int result = prepare(message, size);
     container.taken_us += now_us() - begun;
     return result;
 }
 
-void container_settle(void)
+int container_settle(char *message, size_t size)
 {
-    cgroup_begin();
+    uint64_t begun = now_us();
+    int result = settle(message, size);
+    container.taken_us += now_us() - begun;
+    return result;
+}
+
+int container_start(const char *hostname, const struct json *files, char *message, size_t size)
+{
+    uint64_t begun = now_us();
+    int result = start(hostname, files, message, size);
+    container.taken_us += now_us() - begun;
+    return result;
 }
 
 uint64_t container_taken_us(void)

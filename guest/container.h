@@ -11,20 +11,20 @@
 /* A pseudo-terminal's two ends, seen from the agent. Commands open it by number in their own /dev/pts. */
 #define CONTAINER_PTMX "/box-dev/pts/ptmx"
 
-/* What can be done before the host asks for anything, while it makes up its mind. 0, or -1 with `message`. */
+/* What can be done before the host asks for anything: the container's init begins. 0, or -1 with `message`. */
 int container_prepare(char *message, size_t size);
 
+/* What can be done before the disks are mounted, once the init has its place. 0, or -1 with `message`. */
+int container_settle(char *message, size_t size);
+
 /*
- * Starts the container's init over the file system at /root. `files` is an object of path and content: what is to be seen
- * at these places, whatever the image has there. 0, or -1 with `message`.
+ * Lets the container's init go on, over the file system at /root. `files` is an object of path and content: what is to be
+ * seen at these places, whatever the image has there. 0, or -1 with `message`.
  */
-int container_start(const struct json *files, char *message, size_t size);
+int container_start(const char *hostname, const struct json *files, char *message, size_t size);
 
-/* How long the two above have taken, in microseconds. */
+/* How long the three above have taken, in microseconds. */
 uint64_t container_taken_us(void);
-
-/* What is left to be done before the first command, while the host makes up its mind about that. */
-void container_settle(void);
 
 /* The process in which the container ends. 0 before it has begun. */
 pid_t container_init_pid(void);

@@ -1,6 +1,8 @@
 /*
- * The container's root. All of it is mounted by the container's init from within, so that a link in the image leads
- * nowhere else. "/box-dev" is the initramfs's set of device nodes, "/box-files" takes what is laid over the image's files.
+ * The container's root. The container's init mounts the kernel's own file systems where the initramfs has them, while
+ * the disks are still being mounted; then it enters the root, and moves them there from within, so that a link in the
+ * image leads nowhere else. "/box-dev" is the initramfs's set of device nodes, "/box-files" takes what is laid over the
+ * image's files.
  */
 #include "container_root.h"
 
@@ -24,12 +26,14 @@
 /* From linux/mount.h, which a C library of its own does not bring. */
 #define OPEN_TREE_CLONE 1
 #define OPEN_TREE_CLOEXEC O_CLOEXEC
-#define AT_RECURSIVE 0x8000
 #define MOVE_MOUNT_F_EMPTY_PATH 4
 #define MOVE_MOUNT_T_SYMLINKS 0x10
 
 #define QUIET (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 #define FILES_MAX 16
+#define PATH_BYTES 256
+/* Linux's HOST_NAME_MAX, and an end. */
+#define HOSTNAME_BYTES 65
 /* Links from a place of which the image has only the link. */
 #define LINKS_MAX 8
 
@@ -51,8 +55,12 @@ static const struct mount_step system_mounts[] = {
     {"proc", "/proc", "proc", QUIET, NULL},
     {"sysfs", "/sys", "sysfs", QUIET | MS_RDONLY, NULL},
     {"cgroup", "/sys/fs/cgroup", "cgroup2", QUIET | MS_RDONLY, NULL},
-    {"mqueue", "/dev/mqueue", "mqueue", QUIET, NULL},
+    {"mqueue", "/box-dev/mqueue", "mqueue", QUIET, NULL},
 };
+
+/* Where the kernel's file systems are mounted, and where they belong. */
+static const char *const system_places[][2] = {{"/box-dev", "/dev"}, {"/proc", "/proc"}, {"/sys", "/sys"}};
+#define SYSTEM_PLACES (sizeof system_places / sizeof *system_places)
 
 /* What container engines hide, and what they let nobody write: it is the machine's, not the container's. */
 static const char *const hidden_files[] = {
@@ -73,19 +81,16 @@ static const char *const settings[][2] = {
     {"/proc/sys/fs/protected_hardlinks", "1"},
 };
 
+/* What the init has to know of the box, which the agent tells it. */
 static struct {
-    char path[256];
-    int tree;
-} files[FILES_MAX];
-static size_t file_count;
+    char hostname[HOSTNAME_BYTES];
+    uint32_t file_count;
+    char files[FILES_MAX][PATH_BYTES];
+} box;
 
 static int do_mount(const struct mount_step *step)
 {
-    if (mount(step->source, step->target, step->type, step->flags, step->options) == 0)
-        return 0;
-    return errno == ENOENT && mkdir(step->target, 0755) == 0
-               ? mount(step->source, step->target, step->type, step->flags, step->options)
-               : -1;
+    return mount(step->source, step->target, step->type, step->flags, step->options);
 }
 
 int root_prepare(char *message, size_t size)
@@ -114,7 +119,7 @@ static void write_text(const char *path, const char *text)
     close(fd);
 }
 
-int root_write_files(const struct json *object, char *message, size_t size)
+static int write_files(const struct json *object, char *message, size_t size)
 {
     char place[32];
     if (object == NULL || object->type != JSON_OBJECT)
@@ -122,17 +127,31 @@ int root_write_files(const struct json *object, char *message, size_t size)
     const struct json *at = object + 1;
     for (uint32_t i = 0; i < object->count; i++) {
         const struct json *text = at + at->span;
-        if (text->type != JSON_STRING || at->text[0] != '/' || strlen(at->text) >= sizeof files->path || i >= FILES_MAX) {
+        if (text->type != JSON_STRING || at->text[0] != '/' || strlen(at->text) >= PATH_BYTES || i >= FILES_MAX) {
             snprintf(message, size, "files needs paths and contents, %d at most", FILES_MAX);
             return -1;
         }
         snprintf(place, sizeof place, "/box-files/%u", (unsigned)i);
         write_text(place, text->text);
-        strcpy(files[i].path, at->text);
-        file_count = i + 1;
+        strcpy(box.files[i], at->text);
+        box.file_count = i + 1;
         at = text + text->span;
     }
     return 0;
+}
+
+int root_tell(int pipe, const char *hostname, const struct json *files, char *message, size_t size)
+{
+    if (strlcpy(box.hostname, hostname, sizeof box.hostname) >= sizeof box.hostname) {
+        snprintf(message, size, "the hostname is too long");
+        return -1;
+    }
+    if (write_files(files, message, size) != 0)
+        return -1;
+    if (write(pipe, &box, sizeof box) == (ssize_t)sizeof box)
+        return 0;
+    snprintf(message, size, "cannot tell the container's init what the box is");
+    return -1;
 }
 
 /* --- The init's ------------------------------------------------------------------------------------------------- */
@@ -145,7 +164,7 @@ static _Noreturn void fail(int pipe, const char *verb, const char *what)
 
 static int open_tree(const char *path, unsigned flags)
 {
-    return (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
+    return (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLOEXEC | flags);
 }
 
 static int move_tree(int tree, const char *path)
@@ -179,33 +198,44 @@ static void make_file(const char *path)
 }
 
 /* An image that cannot have such a file, as it has a folder there, goes without. */
-static void lay_files(void)
+static void lay_files(const int trees[FILES_MAX])
 {
-    for (size_t i = 0; i < file_count; i++) {
-        if (move_tree(files[i].tree, files[i].path) != 0 && errno == ENOENT) {
-            make_file(files[i].path);
-            move_tree(files[i].tree, files[i].path);
+    for (size_t i = 0; i < box.file_count; i++) {
+        if (move_tree(trees[i], box.files[i]) != 0 && errno == ENOENT) {
+            make_file(box.files[i]);
+            move_tree(trees[i], box.files[i]);
         }
-        close(files[i].tree);
+        close(trees[i]);
     }
 }
 
+static void place_system(int pipe, const int trees[SYSTEM_PLACES])
+{
+    for (size_t i = 0; i < SYSTEM_PLACES; i++) {
+        const char *path = system_places[i][1];
+        if (move_tree(trees[i], path) != 0 &&
+            (errno != ENOENT || mkdir(path, 0755) != 0 || move_tree(trees[i], path) != 0))
+            fail(pipe, "mount", path);
+        close(trees[i]);
+    }
+}
+
+/* As pivot_root() does, which cannot leave an initramfs: below the moved root nothing is within reach. */
 static void enter_root(int pipe)
 {
     char place[32];
-    if (mount(NULL, "/root", NULL, MS_SLAVE, NULL) != 0)
-        fail(pipe, "set up", "propagation");
-    int devices = open_tree("/box-dev", AT_RECURSIVE);
-    for (size_t i = 0; i < file_count; i++) {
+    int system[SYSTEM_PLACES];
+    int files[FILES_MAX];
+    for (size_t i = 0; i < SYSTEM_PLACES; i++)
+        system[i] = open_tree(system_places[i][0], 0);
+    for (size_t i = 0; i < box.file_count; i++) {
         snprintf(place, sizeof place, "/box-files/%u", (unsigned)i);
-        files[i].tree = open_tree(place, 0);
+        files[i] = open_tree(place, OPEN_TREE_CLONE);
     }
-    /* As pivot_root() does, which cannot leave an initramfs: below the moved root nothing is within reach. */
     if (chdir("/root") != 0 || mount(".", "/", NULL, MS_MOVE, NULL) != 0 || chroot(".") != 0)
         fail(pipe, "enter", "the root");
-    if (move_tree(devices, "/dev") != 0 && (errno != ENOENT || mkdir("/dev", 0755) != 0 || move_tree(devices, "/dev") != 0))
-        fail(pipe, "mount", "/dev");
-    close(devices);
+    place_system(pipe, system);
+    lay_files(files);
 }
 
 static void mount_system(int pipe)
@@ -221,7 +251,7 @@ static void mount_system(int pipe)
 static void protect_system(int pipe)
 {
     for (size_t i = 0; i < sizeof hidden_files / sizeof *hidden_files; i++)
-        if (mount("/dev/null", hidden_files[i], NULL, MS_BIND, NULL) != 0 && errno != ENOENT)
+        if (mount("/box-dev/null", hidden_files[i], NULL, MS_BIND, NULL) != 0 && errno != ENOENT)
             fail(pipe, "hide", hidden_files[i]);
     for (size_t i = 0; i < sizeof hidden_directories / sizeof *hidden_directories; i++)
         if (mount("hidden", hidden_directories[i], "tmpfs", QUIET | MS_RDONLY, NULL) != 0 && errno != ENOENT)
@@ -247,22 +277,35 @@ static void drop_capabilities(void)
     syscall(SYS_capset, &header, none);
 }
 
-_Noreturn void root_init(int pipe)
+/* Who does not tell has gone. */
+static void wait_for_root(int orders)
+{
+    if (read(orders, &box, sizeof box) != (ssize_t)sizeof box)
+        _exit(1);
+}
+
+_Noreturn void root_init(int orders, int answers)
 {
     if (unshare(CLONE_NEWCGROUP) != 0)
-        fail(pipe, "make", "a namespace");
+        fail(answers, "make", "a namespace");
     /* The namespace begins where it was made, and the init's own place is inside. */
     write_text(CGROUP_INIT "/cgroup.procs", "0");
     setsid();
     prctl(PR_SET_NAME, "init", 0, 0, 0);
-    enter_root(pipe);
-    mount_system(pipe);
-    protect_system(pipe);
-    lay_files();
+    /* What the agent mounts at the root appears here, and nothing the other way. */
+    if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) != 0)
+        fail(answers, "set up", "propagation");
+    mount_system(answers);
+    protect_system(answers);
+    dprintf(answers, ROOT_PREPARED);
+    wait_for_root(orders);
+    if (sethostname(box.hostname, strlen(box.hostname)) != 0)
+        fail(answers, "set", "the hostname");
+    enter_root(answers);
     drop_capabilities();
     /* The kernel reaps for who ignores this, also those whose parents have gone. */
     signal(SIGCHLD, SIG_IGN);
-    dprintf(pipe, ROOT_READY);
+    dprintf(answers, ROOT_READY);
     syscall(SYS_close_range, 0, ~0U, 0);
     for (;;)
         pause();

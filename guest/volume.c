@@ -258,8 +258,6 @@ static int mount_inside(const struct volume *volume)
  */
 static int open_settings(void)
 {
-    if (mkdir("/sys", 0755) != 0 && errno != EEXIST)
-        return -1;
     /* The container's is the same one, and has made it read-only; its mount is so besides. */
     mount("sysfs", "/sys", "sysfs", QUIET, NULL);
     mount(NULL, "/sys", NULL, MS_REMOUNT | QUIET, NULL);

@@ -45,7 +45,7 @@ const boxLinks: readonly (readonly [string, string])[] = [
  * the files there: a node counts by where it is mounted, so that none can be made beside them.
  */
 export function initramfs(agent: Uint8Array, modules: readonly Uint8Array[]): Uint8Array {
-  const directories = ['dev', 'proc', 'cgroup', 'image', 'disk', 'root', 'modules'];
+  const directories = ['dev', 'proc', 'sys', 'cgroup', 'image', 'disk', 'root', 'modules'];
   return writeCpio([
     ...[...directories, ...boxDirectories].map((name) => ({ name, mode: DIRECTORY | 0o755 })),
     { name: 'box-dev/shm', mode: DIRECTORY | 0o1777 },

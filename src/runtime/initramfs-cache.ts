@@ -8,7 +8,7 @@ import { type Agent, readAgent } from './agent.ts';
 import { writeWhole } from './whole-file.ts';
 
 /** Part of the cached names: raise it when the layout of the initramfs changes. */
-const RECIPE = 2;
+const RECIPE = 3;
 
 /** The path of the initramfs for a kernel and an agent, made if it is not in `<cacheDir>/initramfs` yet. */
 export async function cachedInitramfs(
