@@ -62,6 +62,10 @@ describe('every plan', () => {
       );
     });
 
+    it(`of ${engine} has the kernel count none of its own memory for control groups`, () => {
+      assert.match(plan(engine).args.join(' '), /cgroup\.memory=nokmem,nosocket/);
+    });
+
     it(`of ${engine} is plain data, the same each time`, () => {
       assert.deepEqual(structuredClone(plan(engine)), plan(engine));
     });

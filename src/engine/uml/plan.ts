@@ -1,6 +1,7 @@
 // pure
 import type { LaunchPlan, Machine } from '../../spec/parts.ts';
 import { type DescriptorPaths, inheritedDescriptors } from '../descriptors.ts';
+import { guestParameters } from '../guest-parameters.ts';
 import { diskNames, IMAGE_INSIDE, imageFile } from '../image-file.ts';
 
 /** Parts of Debian's UML kernel that benchmark or register for a second and that no box uses. */
@@ -71,11 +72,9 @@ function machineArguments({ kernel, memoryMib, cpus, loopsPerJiffy }: Machine): 
   return [
     `mem=${memoryMib}M`,
     'initrd=/box/initramfs',
-    'rdinit=/init',
     // Where nothing can be made: UML would keep its pid in a folder, which one that is killed leaves behind.
     'uml_dir=/proc',
-    // Waiting for a whole grace period of several processors costs 100 ms at power-off alone.
-    'rcupdate.rcu_expedited=1',
+    ...guestParameters,
     ...(kernel.seccomp ? ['seccomp=on'] : []),
     ...(kernel.smp ? [`ncpus=${cpus}`] : []),
     ...(kernel.origin === 'distribution' ? [SLOW_INITCALLS] : []),
