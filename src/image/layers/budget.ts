@@ -12,6 +12,8 @@ export interface UnpackLimits {
   readonly entries: number;
   /** Names, link targets and extended attributes, which are kept in memory. */
   readonly metadataBytes: number;
+  /** Names that symbolic links on the way to members put in their place: a short path can lead through thousands. */
+  readonly linkedNames: number;
 }
 
 /** The largest images known have half a million files. A million take up to 1 GiB of memory. */
@@ -19,6 +21,8 @@ export const defaultUnpackLimits: UnpackLimits = {
   bytes: 20 * GIB,
   entries: 1_000_000,
   metadataBytes: GIB / 4,
+  // A dozen for each of a million members, and seconds of our time.
+  linkedNames: 12_000_000,
 };
 
 /** What is left of the limits. */
@@ -28,6 +32,7 @@ export class UnpackBudget {
   #content = 0;
   #entries = 0;
   #metadata = 0;
+  #linkedNames = 0;
 
   constructor(limits: UnpackLimits) {
     this.#limits = limits;
@@ -59,6 +64,14 @@ export class UnpackBudget {
   spendDirectory(): void {
     this.#entries += 1;
     this.#check();
+  }
+
+  /** Accounts for a symbolic link that is followed to such a number of names. @throws BoxliteError `Image` */
+  spendLink(names: number): void {
+    this.#linkedNames += names;
+    if (this.#linkedNames > this.#limits.linkedNames) {
+      throw this.#exceeded('linkedNames', 'names behind symbolic links');
+    }
   }
 
   #check(): void {

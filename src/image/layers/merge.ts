@@ -56,7 +56,7 @@ export class LayerMerge {
       return null;
     }
     if (isAufsFile(names, name)) return null;
-    const way = resolve(this.root, names);
+    const way = resolve(this.root, names, this.#budget);
     if (name.startsWith(WHITEOUT)) {
       this.#applyWhiteout(way, name);
       return null;
@@ -112,7 +112,8 @@ export class LayerMerge {
   #linkTarget(entry: TarEntry): Node {
     const names = cleanPath(entry.linkName);
     const name = names.pop() ?? '';
-    const node = directoryAt(this.root, resolve(this.root, names))?.entries.get(name);
+    const way = resolve(this.root, names, this.#budget);
+    const node = directoryAt(this.root, way)?.entries.get(name);
     if (node === undefined || node.kind === 'directory') {
       const what = node === undefined ? 'does not exist' : 'is a directory';
       throw cannotUnpack(entry, `it is a hard link to ${display(entry.linkName)}, which ${what}`);

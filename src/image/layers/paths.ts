@@ -8,6 +8,7 @@
 import { BoxliteError } from '../../base/errors.ts';
 import type { ByteString, Directory, Node } from '../tree.ts';
 import { display } from '../tree.ts';
+import type { UnpackBudget } from './budget.ts';
 
 /** PATH_MAX of Linux: nobody could open a longer one. */
 const PATH_BYTES_MAX = 4096;
@@ -45,9 +46,13 @@ export function cleanPath(path: ByteString): ByteString[] {
 /**
  * The way to a directory of the image, symbolic links followed. Beyond the first missing name (or
  * a file) all steps are missing.
- * @throws BoxliteError `Image` on a loop of links
+ * @throws BoxliteError `Image` on a loop of links, or when the budget is spent
  */
-export function resolve(root: Directory, names: readonly ByteString[]): Step[] {
+export function resolve(
+  root: Directory,
+  names: readonly ByteString[],
+  budget: UnpackBudget,
+): Step[] {
   const steps: Step[] = [];
   const pending = names.toReversed();
   let links = 0;
@@ -66,7 +71,9 @@ export function resolve(root: Directory, names: readonly ByteString[]): Step[] {
     }
     links += 1;
     if (node.target.startsWith('/')) steps.length = 0;
-    for (const part of node.target.split('/').reverse()) pending.push(part);
+    const target = node.target.split('/');
+    budget.spendLink(target.length);
+    for (const part of target.reverse()) pending.push(part);
   }
   return steps;
 }

@@ -305,6 +305,21 @@ describe('UnpackBudget', () => {
     exceeds('metadataBytes', { metadataBytes: 1500 }, { name: 'a', pax }, { name: 'b', pax });
   });
 
+  test('counts names that links lead through, each time again', () => {
+    const links = [symlink('a', '././././b'), symlink('b', 'c')];
+    spend({ linkedNames: 12 }, ...links, file('a/x'), file('a/y'));
+    exceeds('linkedNames', { linkedNames: 12 }, ...links, file('a/x'), file('a/y'), file('b/z'));
+    exceeds('linkedNames', { linkedNames: 5 }, ...links, dir('c'), hardLink('x', 'a/y'));
+  });
+
+  test('ends an image in which each of many members goes a long way, before it takes minutes', () => {
+    const way = Array.from({ length: 250 }, (_, i) =>
+      symlink(`l${i}`, `${'./'.repeat(40)}l${i + 1}`),
+    );
+    const members = Array.from({ length: 2000 }, () => file('l0/x'));
+    exceeds('linkedNames', {}, ...way, ...members);
+  });
+
   test('counts bytes of the stream', () => {
     const budget = new UnpackBudget({ ...defaultUnpackLimits, bytes: 10 });
     budget.spendStream(10);
