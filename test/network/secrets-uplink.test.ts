@@ -766,6 +766,36 @@ if (inNamespace(import.meta.filename)) {
       uplink.close();
     });
 
+    it('is refused in a body where it has no business, wherever in it', async () => {
+      const { uplink, refused } = uplinkFor();
+      const client = await session(uplink);
+      const before = seen.length;
+      for (const place of [0, 100, 5_000, 9_000]) {
+        const body = Buffer.alloc(10_000, 'x');
+        body.write('<BOXLITE_SECRET:other>', place);
+        const stream = client.request({ ':method': 'POST' });
+        stream.end(body);
+        // A server may answer before it has heard all, and then wants no more of it.
+        stream.on('error', () => undefined);
+        let said = '';
+        stream.on('data', (chunk) => {
+          said += String(chunk);
+        });
+        const closed = once(stream, 'close');
+        const [headers] = await once(stream, 'response');
+        assert.equal(headers[':status'], 403);
+        await closed;
+        assert.match(said, /BoxLite refused this request: the placeholder/);
+      }
+      assert.equal(seen.length, before);
+      assert.deepEqual(
+        refused.map(({ reason, name }) => [reason, name]),
+        Array(4).fill(['secret-not-allowed', 'api.example']),
+      );
+      client.close();
+      uplink.close();
+    });
+
     it('goes to no host behind another', async () => {
       const { uplink, reasons } = uplinkFor();
       const client = await session(uplink);

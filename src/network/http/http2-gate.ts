@@ -9,7 +9,7 @@ import {
   performServerHandshake,
   type ServerHttp2Stream,
 } from 'node:http2';
-import { type Duplex, pipeline, type Transform } from 'node:stream';
+import type { Duplex, Transform } from 'node:stream';
 import { messageOf } from '../../base/errors.ts';
 import { hostOfAuthority } from '../http-host.ts';
 import type { Denial } from '../policy.ts';
@@ -83,13 +83,16 @@ function forward(
     // Fields that Node does not send, or a server that has just gone.
     return refuse(stream, messageOf(error));
   }
+  // The box gets the reason, to its end.
+  let refused = false;
   const give = (code: number) => {
-    if (!stream.closed) stream.close(code);
+    if (!stream.closed && !refused) stream.close(code);
     if (!outgoing.closed) outgoing.close(code);
   };
   const foreign = (secret: string) => {
     const denial = foreignSecret(secret, host);
     leg.onRefused(host, denial.reason, denial.message);
+    refused = !stream.headersSent;
     refuse(stream, denial.message);
   };
   outgoing.on('error', () => give(NGHTTP2_REFUSED_STREAM));
@@ -103,8 +106,9 @@ function forward(
       return null;
     });
     join([stream, ...steps, outgoing], (error) => {
-      if (error instanceof ForbiddenContent) foreign(error.secret);
-      if (error !== null) give(NGHTTP2_CANCEL);
+      if (!(error instanceof ForbiddenContent)) return give(NGHTTP2_CANCEL);
+      foreign(error.secret);
+      outgoing.close(NGHTTP2_CANCEL);
     });
   }
   outgoing.on('response', (headers, _flags, given) => {
@@ -179,8 +183,9 @@ function answer(
   if (endStream) return;
   passTrailers(outgoing, stream, clean);
   const steps = searched === null ? [] : [screened(searched)];
-  join([outgoing, ...(decoder === null ? [] : [decoder]), ...steps, stream], (error) => {
-    if (error !== null && !stream.closed) stream.close(NGHTTP2_CANCEL);
+  join([outgoing, ...(decoder === null ? [] : [decoder]), ...steps, stream], () => {
+    if (!stream.closed) stream.close(NGHTTP2_CANCEL);
+    if (!outgoing.closed) outgoing.close(NGHTTP2_CANCEL);
   });
 }
 
@@ -218,8 +223,30 @@ function refuse(stream: ServerHttp2Stream, message: string): void {
   stream.resume();
 }
 
-function join(streams: readonly Duplex[], done: (error: Error | null) => void): void {
-  pipeline(streams as [Duplex, Duplex], (error) => done(error ?? null));
+/**
+ * Passes bytes from the first to the last; `failed` is called if that breaks. It has to close both ends: a stream that
+ * is destroyed before it was sent has Node send empty frames for it, for ever (so no `pipeline`).
+ */
+function join(streams: readonly Duplex[], failed: (error: Error) => void): void {
+  const between = streams.slice(1, -1);
+  const [first, last] = [streams[0], streams.at(-1)];
+  let over = false;
+  const fail = (error: Error) => {
+    if (over) return;
+    over = true;
+    first?.unpipe();
+    for (const each of between) each.destroy();
+    // Not from within what Node's session is reading: it does not bear to be written to there.
+    setImmediate(() => failed(error));
+  };
+  for (const each of between) each.on('error', fail);
+  first?.on('close', () => {
+    if (!first.readableEnded) fail(new Error('it was given up before its end'));
+  });
+  last?.on('close', () => {
+    if (!last.writableFinished) fail(new Error('nobody takes it any more'));
+  });
+  streams.reduce((from, to) => from.pipe(to));
 }
 
 /** Fields as Node takes them. A null prototype, as the names are the box's choice. */
