@@ -21,6 +21,7 @@ export function connectThrough(uplink: Uplink, to: Endpoint): Promise<Duplex> {
   const signal = new AbortController().signal;
   const accept = () => {
     const [ours, theirs] = duplexPair();
+    for (const side of [ours, theirs]) writeLater(side);
     // As a reset would have it.
     theirs.on('close', () => {
       if (!theirs.writableFinished) ours.destroy();
@@ -42,6 +43,17 @@ export function connectThrough(uplink: Uplink, to: Endpoint): Promise<Duplex> {
     refuse: (kind) => reject(new Error(kind)),
   });
   return promise;
+}
+
+/**
+ * As over the portal, the other side hears of what is written after the write, never from within it: Node's HTTP/2 ends
+ * the program if it is spoken to while it speaks.
+ */
+function writeLater(side: Duplex): void {
+  const write = side._write.bind(side);
+  side._write = (...parameters) => {
+    setImmediate(() => write(...parameters));
+  };
 }
 
 /** A stream as a connection is carried. */

@@ -770,8 +770,8 @@ if (inNamespace(import.meta.filename)) {
       const { uplink, refused } = uplinkFor();
       const client = await session(uplink);
       const before = seen.length;
-      for (const place of [0, 100, 5_000, 9_000]) {
-        const body = Buffer.alloc(10_000, 'x');
+      for (const place of [0, 100, 5_000, 150_000]) {
+        const body = Buffer.alloc(200_000, 'x');
         body.write('<BOXLITE_SECRET:other>', place);
         const stream = client.request({ ':method': 'POST' });
         stream.end(body);
