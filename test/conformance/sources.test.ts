@@ -17,7 +17,7 @@ import type { BoxliteRuntime, LiteBox } from '../../src/index.ts';
 import type { TestRegistry } from '../image/registry-fixture.ts';
 import { writeLayout } from '../image/support/oci-layout.ts';
 import { forEachEngine, shell, type TestRuntime } from '../vm/fixture.ts';
-import { connectTo, exchange, installService, serve } from '../vm/services.ts';
+import { connectTo, exchange, expectListening, installService, serve } from '../vm/services.ts';
 import { OptionsWorld } from './options-world.ts';
 import { prove } from './prove.ts';
 
@@ -217,7 +217,7 @@ forEachEngine((engine) => {
     });
     await own.start();
     assert.equal(published(own, 80).hostPort, hostPort);
-    (await connectTo(published(own, 80))).destroy();
+    await expectListening(published(own, 80));
     for (const wrong of [-1, 65_536]) {
       await refuses({ ports: [{ guestPort: 80, hostPort: wrong }] }, /hostPort/);
     }
@@ -233,7 +233,7 @@ forEachEngine((engine) => {
     await own.start();
     const [one, two] = own.info().ports;
     assert.ok(one !== undefined && two !== undefined && one.hostPort !== two.hostPort);
-    for (const port of [one, two]) (await connectTo(port)).destroy();
+    for (const port of [one, two]) await expectListening(port);
   });
 
   prove('PortSpec.guestPort', async () => {
@@ -257,7 +257,7 @@ forEachEngine((engine) => {
     await own.start();
     const port = published(own, 80);
     assert.equal(port.hostIp, '127.0.0.2');
-    (await connectTo(port)).destroy();
+    await expectListening(port);
     await assert.rejects(connectTo({ ...port, hostIp: '127.0.0.3' }), { code: 'ECONNREFUSED' });
   });
 
@@ -267,7 +267,7 @@ forEachEngine((engine) => {
     const port = published(own, 80);
     assert.equal(port.hostIp, '0.0.0.0');
     for (const hostIp of ['127.0.0.1', '127.0.0.9']) {
-      (await connectTo({ ...port, hostIp })).destroy();
+      await expectListening({ ...port, hostIp });
     }
   });
 

@@ -7,7 +7,15 @@ import type { BoxOptions, LiteBox, PortSpec, PublishedPort } from '../../src/ind
 import { BoxliteError } from '../../src/index.ts';
 import { forEachEngine, sharedBox, shell, TestRuntime } from './fixture.ts';
 import { eventually, inTime } from './polling.ts';
-import { connectTo, endOf, exchange, installService, serve, UdpClient } from './services.ts';
+import {
+  connectTo,
+  endOf,
+  exchange,
+  expectListening,
+  installService,
+  serve,
+  UdpClient,
+} from './services.ts';
 import { Visitor } from './visitors.ts';
 
 const LOOPBACK = { hostIp: '127.0.0.1' } as const;
@@ -33,7 +41,7 @@ function sum(bytes: Uint8Array): string {
 /** Whether anybody listens there. */
 async function listens(port: PublishedPort): Promise<boolean> {
   try {
-    (await connectTo(port)).destroy();
+    await expectListening(port);
     return true;
   } catch (error) {
     assert.equal((error as NodeJS.ErrnoException).code, 'ECONNREFUSED');

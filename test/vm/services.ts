@@ -52,6 +52,15 @@ export async function connectTo(port: PublishedPort): Promise<Socket> {
   return socket;
 }
 
+/** Somebody listens there. Where nobody does in the box it resets, which can be seen before the connection is. */
+export async function expectListening(port: PublishedPort): Promise<void> {
+  try {
+    (await connectTo(port)).destroy();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error;
+  }
+}
+
 /** Sends bytes and an end, and reads what comes back to its end. */
 export async function exchange(port: PublishedPort, sent: string | Uint8Array): Promise<Buffer> {
   const socket = await connectTo(port);
