@@ -42,16 +42,26 @@ function silentVolume(onAsked: () => void): VolumeProvider {
   return { root: async () => ({ node, stat: await node.stat() }) };
 }
 
-/** Has every change of a home's records fail, as on a full disk. */
-function refuseRecords(homeDir: string): void {
-  using database = new DatabaseSync(join(homeDir, 'boxlite.db'));
-  for (const table of ['boxes', 'box_measures', 'totals']) {
-    for (const change of ['INSERT', 'UPDATE', 'DELETE']) {
-      const name = `refuse_${change}_${table}`;
-      const refusal = "SELECT RAISE(ABORT, 'the disk is full')";
-      database.exec(`CREATE TRIGGER ${name} BEFORE ${change} ON ${table} BEGIN ${refusal}; END`);
-    }
-  }
+/** Has every change of a home's records fail, as on a full disk, until it is disposed of. */
+function refuseRecords(homeDir: string): Disposable {
+  const tables = ['boxes', 'box_measures', 'totals'];
+  const changes = tables.flatMap((table) =>
+    ['INSERT', 'UPDATE', 'DELETE'].map((change) => ({
+      name: `refuse_${change}_${table}`,
+      change,
+      table,
+    })),
+  );
+  const execute = (statement: (on: (typeof changes)[number]) => string) => {
+    using database = new DatabaseSync(join(homeDir, 'boxlite.db'));
+    for (const each of changes) database.exec(statement(each));
+  };
+  const refusal = "SELECT RAISE(ABORT, 'the disk is full')";
+  execute(
+    ({ name, change, table }) =>
+      `CREATE TRIGGER ${name} BEFORE ${change} ON ${table} BEGIN ${refusal}; END`,
+  );
+  return { [Symbol.dispose]: () => execute(({ name }) => `DROP TRIGGER ${name}`) };
 }
 
 forEachEngine((engine) => {
@@ -215,7 +225,8 @@ forEachEngine((engine) => {
       ] as const;
       for (const box of boxes) await box.start();
       const processes = boxes.flatMap(processesOf);
-      refuseRecords(owner.homeDir);
+      // The end of the other may come to be known with its runtime's only, which needs records.
+      using _refused = refuseRecords(owner.homeDir);
       // That it cannot be counted is no failure of a command, nor of this program.
       assert.equal((await shell(boxes[0], 'exit 3')).exitCode, 3);
       await assert.rejects(boxes[0].run(['no-such-program']), { kind: 'Run' });
