@@ -1,6 +1,6 @@
 /** The programs that people run in boxes, from the packages of Debian, against servers that others have written. */
 import assert from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -11,6 +11,7 @@ import { makeDebianRoot } from './debian-root.ts';
 import { forEachEngine, sharedBox } from './fixture.ts';
 import { makePackageSites } from './package-sites.ts';
 import { inTime } from './polling.ts';
+import { sha256 } from './sha256.ts';
 
 const VALUE = 'sk-live-0123456789abcdef';
 const PLACEHOLDER = '<BOXLITE_SECRET:key>';
@@ -115,7 +116,7 @@ if (inNamespace(import.meta.filename)) {
       });
 
       it('fetch large files as they are', async () => {
-        const sum = createHash('sha256').update(big).digest('hex');
+        const sum = sha256(big);
         for (const [scheme, version] of [
           ['http', '--http1.1'],
           ['https', '--http1.1'],

@@ -3,13 +3,14 @@
  * tests, beside the user's own; everything else is made anew each time.
  */
 import assert from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, it } from 'node:test';
 import { cacheDir } from '../../src/base/env.ts';
 import { BoxCommand, type LiteBox, listKernels } from '../../src/index.ts';
 import { folders, forEachEngine, shell, TestRuntime } from './fixture.ts';
+import { sha256 } from './sha256.ts';
 
 const MIB = 1024 * 1024;
 /** Where kernels stay from one run of the tests to the next. */
@@ -80,7 +81,7 @@ forEachEngine((engine) => {
     const stdin = execution.stdin();
     await stdin?.write(data);
     await stdin?.close();
-    const sum = createHash('sha256').update(data).digest('hex');
+    const sum = sha256(data);
     assert.equal((await execution.output()).stdout.split(' ')[0], sum);
   });
 

@@ -5,7 +5,7 @@
  *     BOXLITE_EVERYTHING_SEED=1 BOXLITE_EVERYTHING_ROUNDS=2000 node --test test/vm/everything.test.ts
  */
 import assert from 'node:assert/strict';
-import { createHash, randomBytes, randomInt } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -16,6 +16,7 @@ import { BoxCommand, type BoxOptions, type LiteBox } from '../../src/index.ts';
 import { type Dice, diceFrom } from './dice.ts';
 import { folders, forEachEngine, shell, TestRuntime } from './fixture.ts';
 import { inTime } from './polling.ts';
+import { sha256 } from './sha256.ts';
 
 const rounds = Number(process.env['BOXLITE_EVERYTHING_ROUNDS'] ?? 120);
 const seed = Number(process.env['BOXLITE_EVERYTHING_SEED'] ?? randomInt(1, 0x7fffffff));
@@ -53,7 +54,7 @@ const operations: Readonly<Record<string, (place: Place) => Promise<void>>> = {
     const stdin = run.stdin();
     await stdin?.writeAll(input);
     await stdin?.close();
-    assert.equal((await run.output()).stdout, `${digest(input)}  -\n`);
+    assert.equal((await run.output()).stdout, `${sha256(input)}  -\n`);
   },
 
   async 'both at once'({ box, dice }) {
@@ -64,7 +65,7 @@ const operations: Readonly<Record<string, (place: Place) => Promise<void>>> = {
     const pieces: Uint8Array[] = [];
     for await (const piece of run.stdout()?.bytes() ?? []) pieces.push(piece);
     await written;
-    assert.equal(digest(Buffer.concat(pieces)), digest(input));
+    assert.equal(sha256(Buffer.concat(pieces)), sha256(input));
   },
 
   async 'output nobody takes'({ box, dice }) {
@@ -137,8 +138,8 @@ const operations: Readonly<Record<string, (place: Place) => Promise<void>>> = {
     const path = `${inBox}/file`;
     await box.fs.writeFile(path, content);
     assert.equal((await box.fs.stat(path)).size, content.length);
-    assert.equal((await shell(box, `sha256sum < ${path}`)).stdout, `${digest(content)}  -\n`);
-    assert.equal(digest(await box.fs.readFile(path)), digest(content));
+    assert.equal((await shell(box, `sha256sum < ${path}`)).stdout, `${sha256(content)}  -\n`);
+    assert.equal(sha256(await box.fs.readFile(path)), sha256(content));
     await box.fs.rm(path);
   },
 
@@ -160,8 +161,8 @@ const operations: Readonly<Record<string, (place: Place) => Promise<void>>> = {
     const content = randomBytes(dice(MIB));
     writeFileSync(join(share.host, 'host'), content);
     const { stdout } = await shell(box, `cd ${share.box} && cat host > box && sha256sum < box`);
-    assert.equal(stdout, `${digest(content)}  -\n`);
-    assert.equal(digest(readFileSync(join(share.host, 'box'))), digest(content));
+    assert.equal(stdout, `${sha256(content)}  -\n`);
+    assert.equal(sha256(readFileSync(join(share.host, 'box'))), sha256(content));
     for (const name of ['host', 'box']) rmSync(join(share.host, name));
   },
 
@@ -252,8 +253,4 @@ async function placeOf(worker: number, { box, dice, folder, url }: Base): Promis
   for (const path of [onHost, share.host]) mkdirSync(path);
   await box.fs.mkdir(`/root/${worker}`, { recursive: true });
   return { box, dice, inBox: `/root/${worker}`, share, onHost, url };
-}
-
-function digest(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }

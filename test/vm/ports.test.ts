@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
@@ -16,6 +16,7 @@ import {
   serve,
   UdpClient,
 } from './services.ts';
+import { sha256 } from './sha256.ts';
 import { Visitor } from './visitors.ts';
 
 const LOOPBACK = { hostIp: '127.0.0.1' } as const;
@@ -32,10 +33,6 @@ function portOf(box: LiteBox, guestPort: number, protocol = 'tcp'): PublishedPor
     .ports.find((each) => each.guestPort === guestPort && each.protocol === protocol);
   assert.ok(port !== undefined, `${guestPort}/${protocol} is not published`);
   return port;
-}
-
-function sum(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }
 
 /** Whether anybody listens there. */
@@ -130,14 +127,14 @@ forEachEngine((engine) => {
       const data = randomBytes(LARGE);
       const receiver = await serve(box(), 'once', '0.0.0.0', 82, ['sha256sum']);
       const answer = await exchange(portOf(box(), 82), data);
-      assert.equal(String(answer).split(' ')[0], sum(data));
+      assert.equal(String(answer).split(' ')[0], sha256(data));
       await receiver.wait();
       await shell(box(), `head -c ${LARGE} /dev/urandom > /data`);
       const sender = await serve(box(), 'once', '0.0.0.0', 82, ['cat', '/data']);
       const got = await exchange(portOf(box(), 82), '');
       await sender.wait();
       const { stdout } = await shell(box(), 'sha256sum /data; rm /data');
-      assert.equal(stdout.split(' ')[0], sum(got));
+      assert.equal(stdout.split(' ')[0], sha256(got));
     });
 
     it('serves many connections at once', async () => {

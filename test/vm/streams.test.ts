@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import type { ExecStdout, Execution, LiteBox } from '../../src/index.ts';
 import { forEachEngine, sharedBox, shell } from './fixture.ts';
 import { inTime } from './polling.ts';
+import { sha256 } from './sha256.ts';
 
 const MIB = 1024 * 1024;
 const everyByte = Uint8Array.from({ length: 256 }, (_, i) => i);
@@ -15,10 +16,6 @@ const KEPT_BYTES = MIB;
 async function collect(output: ExecStdout | null): Promise<Buffer> {
   assert.ok(output !== null);
   return Buffer.concat(await Array.fromAsync(output.bytes()));
-}
-
-function sha256(data: Uint8Array): string {
-  return createHash('sha256').update(data).digest('hex');
 }
 
 async function linesOf(box: LiteBox, script: string): Promise<string[]> {

@@ -9,6 +9,7 @@ import { BoxliteError, systemCode } from '../../../src/base/errors.ts';
 import { isAlive, thisProcess } from '../../../src/process/identity.ts';
 import type { BoxRow } from '../../../src/store/box-row.ts';
 import { Store } from '../../../src/store/store.ts';
+import { diceFrom } from '../../vm/dice.ts';
 import { recoverHome } from '../recover-home.ts';
 import { boxSpec, newBox, ownerOf } from '../store-fixture.ts';
 
@@ -18,13 +19,7 @@ const self = await thisProcess();
 const store = Store.open(home);
 const { boxes } = store;
 const report = { claims: [] as string[], counted: 0, made: 0, collisions: [] as string[] };
-let state = Number(seed);
-
-/** A generator of Park and Miller: the same seed, the same operations. */
-function dice(sides: number): number {
-  state = (state * 48_271) % 0x7fffffff;
-  return state % sides;
-}
+const dice = diceFrom(Number(seed));
 
 function notePath(row: BoxRow): string {
   return join(home, `note-${row.id}`);
