@@ -1,4 +1,4 @@
-/** Commands that work on boxes named on the command line. */
+/** Commands that work on what is named on the command line, boxes above all. */
 import { BoxliteError, type BoxliteRuntime, isRunning, type LiteBox } from '../index.ts';
 import { UsageError } from './arguments.ts';
 import { exitStatus } from './exit-status.ts';

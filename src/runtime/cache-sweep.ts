@@ -3,20 +3,26 @@ import { removeStale } from '../engine/kernel/staging.ts';
 
 /** What `randomUUID()` gives to the file that becomes another one when it is whole. */
 const UUID = /\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-/** Folders in which disks and images are made. */
-const NEW = /^new-/;
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** Making a disk of an archive takes seconds, so one that nobody has wanted for so long is not missed. */
+const UNUSED_MS = 30 * DAY_MS;
 
-/** In which folders of the cache something is made under another name first. */
-const scratchNames: Readonly<Record<string, RegExp>> = {
-  '.': UUID,
-  initramfs: UUID,
-  images: NEW,
-  disks: NEW,
-};
+/** What is removed from a folder of the cache once nobody has written or wanted it for so long. */
+const swept: readonly (readonly [folder: string, names: RegExp, olderThanMs: number])[] = [
+  ['.', UUID, DAY_MS],
+  ['initramfs', UUID, DAY_MS],
+  ['disks', /^new-/, DAY_MS],
+  // A directory is read anew for each start, and its disk is open from then on.
+  ['images', /^(?:new|directory)-/, DAY_MS],
+  ['images', /^sha256-/, UNUSED_MS],
+];
 
-/** Removes from the cache what programs have left that were killed while they added to it. */
+/** Removes from the cache what killed programs have left half-made, and the disks that nobody uses any more. */
 export async function sweepCache(cacheDir: string): Promise<void> {
-  for (const [folder, scratch] of Object.entries(scratchNames)) {
-    await removeStale(join(cacheDir, folder), (name) => scratch.test(name));
+  for (const [folder, names, olderThanMs] of swept) {
+    await removeStale(join(cacheDir, folder), {
+      isScratch: (name) => names.test(name),
+      olderThanMs,
+    });
   }
 }

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isThere } from '../base/is-there.ts';
 import { findProgram } from '../engine/vmm.ts';
 import type { ImageConfig } from '../image/config.ts';
 import { GETFATTR_COMMAND, parseGetfattr } from '../image/getfattr.ts';
@@ -87,8 +88,10 @@ async function imageFromPath(
     }
     await using image = source.image;
     const disk = join(folder, `${image.manifestDigest.replace(':', '-')}.erofs`);
-    const here = await stat(disk).catch(() => null);
-    if (here === null) {
+    if (await isThere(disk)) {
+      // Its time tells the cache that it is wanted; where it cannot be set, it is made anew some day.
+      await utimes(disk, new Date(), new Date()).catch(() => undefined);
+    } else {
       const { convertLayers } = await import('../image/convert.ts');
       await convertLayers(image.layers, disk, abort);
     }

@@ -50,6 +50,9 @@ describe('boxlite image', () => {
     assert.match(imported, /local\/app:2@sha256:/);
     assert.ok(imported.endsWith(image.manifest.digest));
     assert.equal(await cli.say('run', 'local/app:2', '--', 'cat', '/etc/upper'), 'upper');
+    const removed = await cli.run(['image', 'rm', 'nothing:1', 'local/app:2']);
+    assert.deepEqual([removed.status, removed.stdout], [125, 'local/app:2\n']);
+    assert.match(removed.stderr, /nothing:1/);
   });
 
   it("runs the image's own command if none is named", async () => {

@@ -12,7 +12,7 @@ describe('sweepCache()', () => {
   const cache = mkdtempSync(join(tmpdir(), 'boxlite-sweep-'));
   after(() => rmSync(cache, { recursive: true, force: true }));
 
-  it('removes what killed programs have left half-made, and nothing that is whole or being made', async () => {
+  it('removes what killed programs have left half-made and what nobody wants any more, and nothing else', async () => {
     const add = (name: string, days: number) => {
       const path = join(cache, name);
       mkdirSync(join(path, '..'), { recursive: true });
@@ -27,17 +27,20 @@ describe('sweepCache()', () => {
       ['initramfs/a.cpio', 30],
       ['images/b.erofs', 30],
       ['images/new-c', 0],
+      ['images/directory-c.erofs', 0],
+      ['images/sha256-c.erofs', 29],
       ['disks/d.tar', 30],
     ] as const;
     for (const [name, days] of kept) add(name, days);
-    for (const name of [
-      `engines.json.${randomUUID()}`,
-      `initramfs/a.cpio.${randomUUID()}`,
-      'images/new-old',
-      'disks/new-old',
-    ]) {
-      add(name, 2);
-    }
+    const removed = [
+      [`engines.json.${randomUUID()}`, 2],
+      [`initramfs/a.cpio.${randomUUID()}`, 2],
+      ['images/new-old', 2],
+      ['images/directory-old.erofs', 2],
+      ['images/sha256-old.erofs', 31],
+      ['disks/new-old', 2],
+    ] as const;
+    for (const [name, days] of removed) add(name, days);
     await sweepCache(cache);
     const left = readdirSync(cache, { recursive: true, withFileTypes: true })
       .map((entry) => join(entry.parentPath, entry.name).slice(cache.length + 1))

@@ -2,6 +2,7 @@ import { BoxliteRuntime, type ImageInfo } from '../../index.ts';
 import { parseCommandLine, parseOptions, UsageError } from '../arguments.ts';
 import { shown } from '../progress.ts';
 import { ago, listFormat, size, table } from '../table.ts';
+import { printEach } from '../targets.ts';
 
 export const imagesUsage = `boxlite images [-q] [--format table|json]
 
@@ -87,11 +88,7 @@ async function exportImage(args: readonly string[]): Promise<number> {
 async function remove(args: readonly string[]): Promise<number> {
   const references = required(args, 'rm', { from: 1 });
   await using runtime = new BoxliteRuntime();
-  for (const reference of references) {
-    await runtime.images.remove(reference);
-    process.stdout.write(`${reference}\n`);
-  }
-  return 0;
+  return await printEach(references, 'image rm', (name) => runtime.images.remove(name));
 }
 
 async function prune(args: readonly string[]): Promise<number> {

@@ -39,10 +39,13 @@ export async function makeStaging(cacheDir: string): Promise<Staging> {
   };
 }
 
-/** Removes what has been in a folder for longer than any work takes and is scratch by its name. */
+/** Removes what has been in a folder for longer than any work takes, or as said, and is scratch by its name. */
 export async function removeStale(
   base: string,
-  isScratch: (name: string) => boolean = () => true,
+  {
+    isScratch = () => true,
+    olderThanMs = STALE_MS,
+  }: { isScratch?: (name: string) => boolean; olderThanMs?: number } = {},
 ): Promise<void> {
   for (const name of await listFolder(base)) {
     if (!isScratch(name)) continue;
@@ -52,6 +55,6 @@ export async function removeStale(
       (info) => info.mtimeMs,
       () => Number.POSITIVE_INFINITY,
     );
-    if (Date.now() - made > STALE_MS) await rm(path, { recursive: true, force: true });
+    if (Date.now() - made > olderThanMs) await rm(path, { recursive: true, force: true });
   }
 }
