@@ -17,7 +17,7 @@ const GRACE_MS = 2_000;
  * Runs `command` to its end. A failure of the program is a result, not an error.
  *
  * @throws BoxliteError `Config` if there is no such program, `Engine` if it could not be started.
- * @throws the signal's reason once a cancelled program, with its whole process group, has ended.
+ * @throws the signal's reason, or what `onLine` has thrown, once the program with its whole process group has ended.
  */
 export const runCommand: RunCommand = async (command, args, options = {}) => {
   options.signal?.throwIfAborted();
@@ -28,18 +28,21 @@ export const runCommand: RunCommand = async (command, args, options = {}) => {
     // A process group of its own, so that cancelling reaches the children too.
     detached: true,
   });
-  const stdout = collect(child.stdout, options.onLine);
-  const stderr = collect(child.stderr, options.onLine);
+  const listener = new Listener(options.onLine);
+  const signal = AbortSignal.any([listener.signal, ...(options.signal ? [options.signal] : [])]);
+  const stdout = collect(child.stdout, listener.onLine);
+  const stderr = collect(child.stderr, listener.onLine);
   feed(child, options.input);
-  const unwatch = killOnAbort(child, options.signal);
+  const unwatch = killOnAbort(child, signal);
   try {
     const exit = await ended(child, command, options);
-    if (options.signal?.aborted) {
+    const result = { ...exit, stdout: stdout.finish(), stderr: stderr.finish() };
+    if (signal.aborted) {
       // The leader has ended; what it left behind in its group goes too.
       killGroup(child, 'SIGKILL');
-      options.signal.throwIfAborted();
+      signal.throwIfAborted();
     }
-    return { ...exit, stdout: stdout.finish(), stderr: stderr.finish() };
+    return result;
   } finally {
     unwatch();
   }
@@ -47,6 +50,26 @@ export const runCommand: RunCommand = async (command, args, options = {}) => {
 
 function defaultEnvironment(): Record<string, string> {
   return { PATH: programPath(), HOME: userHome(), LANG: 'C.UTF-8' };
+}
+
+/** Who is told the lines. What it throws ends the program, and would otherwise end ours: nobody awaits it. */
+class Listener {
+  readonly #failed = new AbortController();
+  readonly signal = this.#failed.signal;
+  readonly onLine: CommandOptions['onLine'];
+
+  constructor(onLine: CommandOptions['onLine']) {
+    this.onLine = onLine && ((line) => this.#tell(onLine, line));
+  }
+
+  #tell(onLine: (line: string) => void, line: string): void {
+    if (this.signal.aborted) return;
+    try {
+      onLine(line);
+    } catch (error) {
+      this.#failed.abort(error);
+    }
+  }
 }
 
 function collect(stream: Readable | null, onLine: CommandOptions['onLine']) {
@@ -110,16 +133,16 @@ function missing(command: string): string {
 }
 
 /** Politely, then for good. Returns how to stop watching. */
-function killOnAbort(child: ChildProcess, signal: AbortSignal | undefined): () => void {
+function killOnAbort(child: ChildProcess, signal: AbortSignal): () => void {
   let timer: NodeJS.Timeout | undefined;
   const onAbort = () => {
     killGroup(child, 'SIGTERM');
     timer = setTimeout(() => killGroup(child, 'SIGKILL'), GRACE_MS);
   };
-  signal?.addEventListener('abort', onAbort, { once: true });
+  signal.addEventListener('abort', onAbort, { once: true });
   return () => {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
+    signal.removeEventListener('abort', onAbort);
   };
 }
 

@@ -89,6 +89,24 @@ test('runCommand() ends a cancelled program with all its children and gives the 
   assert.equal(await isAlive(child), false);
 });
 
+test('runCommand() ends a program whose listener throws, at a line or at a last one without its end', async () => {
+  const wrong = new Error('wrong');
+  let child = 0;
+  const running = shell('sleep 1000 & echo $!; echo more; wait', {
+    onLine(line: string) {
+      child ||= Number(line);
+      throw wrong;
+    },
+  });
+  await assert.rejects(running, (error) => error === wrong);
+  assert(child > 0);
+  assert.equal(await isAlive(child), false);
+  const onLine = () => {
+    throw wrong;
+  };
+  await assert.rejects(shell('printf end', { onLine }), (error) => error === wrong);
+});
+
 test('runCommand() kills a cancelled program that ignores the polite signal', async () => {
   const abort = new AbortController();
   let pid = 0;
