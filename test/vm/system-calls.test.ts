@@ -65,7 +65,8 @@ interface Called {
 
 /**
  * The VMM's calls, from when bubblewrap has executed it. What a guest's program calls is stopped by a signal of UML's
- * filter, which strace tells in the next line of that process.
+ * filter, which strace tells in the next line of that process. So a call that is the last line of one was cut short by
+ * its end, and nobody knows what would have become of it.
  */
 function callsIn(trace: string, vmm: RegExp): Called[] {
   const before = new Set<string>();
@@ -83,14 +84,14 @@ function callsIn(trace: string, vmm: RegExp): Called[] {
     const previous = last.get(pid);
     if (rest.startsWith('--- SIGSYS')) {
       last.delete(pid);
-    } else if (/^\w+\(/.test(rest)) {
+    } else if (/^(?:\w+\(|\+\+\+ exited)/.test(rest)) {
       if (previous !== undefined) calls.push(previous);
       last.set(pid, { name: rest.slice(0, rest.indexOf('(')), refused: isRefused(rest) });
     } else if (rest.startsWith('<...') && isRefused(rest) && previous !== undefined) {
       last.set(pid, { ...previous, refused: true });
     }
   }
-  return [...calls, ...last.values()];
+  return calls;
 }
 
 function isRefused(line: string): boolean {
