@@ -6,6 +6,8 @@ export interface StreamFlow {
   write(piece: Uint8Array): boolean;
   end(): void;
   consumed(bytes: number): void;
+  /** Nobody reads any more. What was written goes on its way, and its end. */
+  release(): void;
   /** Resets the connection if it is not over. */
   abort(): void;
 }
@@ -93,8 +95,10 @@ export class GuestStream extends Duplex implements FlowReader {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    // One that has said and heard everything is destroyed by Node, and still delivers what was written.
-    if (error !== null || !this.#weEnded || !this.readableEnded) this.#flow.abort();
+    // As a kernel closes a socket: one that has said everything is reset only if something was said in vain.
+    const unread = this.#inbox.length + this.readableLength > 0;
+    if (error !== null || !this.#weEnded || unread) this.#flow.abort();
+    else this.#flow.release();
     this.#onRoom?.(error);
     this.#onRoom = null;
     this.#inbox.drop(this.#inbox.length);

@@ -16,6 +16,9 @@ import type { Ports, TcpOutput, TcpSegment } from './tcp.ts';
 import { TcpFlow } from './tcp-flow.ts';
 import type { OpenRecord, Traffic } from './traffic.ts';
 
+/** What may still come when nobody reads any more, such as the end of a TLS session. */
+const LINGERING_BYTES_MAX = 64 * 1024;
+
 /** What a connection needs of the stack. */
 export interface ConnectionHost {
   readonly traffic: Traffic;
@@ -62,6 +65,8 @@ export class TcpConnection implements GuestConnection {
   readonly bufferBytes: number;
   #reader: FlowReader | null = null;
   #gaveUp: AbortController | null = null;
+  /** What may still come unread; null as long as somebody reads. */
+  #lingering: number | null = null;
   /** How it ends if nothing else is said. */
   #verdict: ConnectionState = 'reset';
 
@@ -83,10 +88,7 @@ export class TcpConnection implements GuestConnection {
       now: host.now(),
       events: {
         ready: () => host.ready(this),
-        data: (piece) => {
-          this.#record.bytesSent += piece.length;
-          this.#reader?.arrived(piece);
-        },
+        data: (piece) => this.#arrived(piece),
         end: () => this.#reader?.arrivedEnd(),
         drained: () => this.#reader?.drained(),
         closed: (why) => this.#closed(why),
@@ -115,6 +117,7 @@ export class TcpConnection implements GuestConnection {
         write: (piece) => this.#counted(piece, flow.write(piece)),
         end: () => flow.end(),
         consumed: (bytes) => flow.consumed(bytes),
+        release: () => this.#release(),
         abort: () => this.#reset(),
       },
       this.bufferBytes,
@@ -144,6 +147,19 @@ export class TcpConnection implements GuestConnection {
     if (this.flow.closed) return reader.over('aborted');
     this.#record.state = 'open';
     this.flow.accept();
+  }
+
+  #arrived(piece: Uint8Array): void {
+    this.#record.bytesSent += piece.length;
+    if (this.#lingering === null) return this.#reader?.arrived(piece);
+    this.#lingering -= piece.length;
+    if (this.#lingering < 0) this.#reset();
+    else this.flow.consumed(piece.length);
+  }
+
+  #release(): void {
+    this.#lingering = LINGERING_BYTES_MAX;
+    this.flow.release();
   }
 
   #counted(piece: Uint8Array, room: boolean): boolean {

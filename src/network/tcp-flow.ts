@@ -64,6 +64,8 @@ const PROBE_MS = 5_000;
 /** How long a box may say nothing, and how often it is asked then. */
 const QUIET_MS = 300_000;
 const QUIET_PROBE_MS = 60_000;
+/** How long the box may take to end a connection that nobody reads any more: Linux's tcp_fin_timeout. */
+const LINGER_MS = 60_000;
 /** Probes in a row without an answer. */
 const PROBES_MAX = 5;
 /** RFC 5681, 3.2. */
@@ -114,6 +116,9 @@ export class TcpFlow {
   #retransmits = 0;
   #probeAt: number | null = null;
   #probes = 0;
+  #released = false;
+  /** When it ends although the box does not. */
+  #lingersUntil: number | null = null;
 
   constructor(options: TcpFlowOptions) {
     const { syn, initialSequence } = options;
@@ -181,6 +186,11 @@ export class TcpFlow {
     this.#events.ready();
   }
 
+  /** Nobody reads any more: once it has acknowledged everything, the box has a minute to end it too. */
+  release(): void {
+    this.#released = true;
+  }
+
   /** Bytes that came have been used. */
   consumed(bytes: number): void {
     this.#held -= bytes;
@@ -230,6 +240,8 @@ export class TcpFlow {
     if (this.#phase === 'asked' && now - this.#started > ASKED_MS) return this.#close('timeout');
     if (this.#retransmitAt !== null && now >= this.#retransmitAt) return this.#retransmitLate(now);
     if (this.#phase !== 'open') return;
+    if (this.#released && this.#endAcknowledged) this.#lingersUntil ??= now + LINGER_MS;
+    if (this.#lingersUntil !== null && now >= this.#lingersUntil) return this.#close('timeout');
     const quiet = now - this.#heard >= QUIET_MS;
     if (this.#probeAt === null && quiet) this.#probeAt = now;
     if (this.#probeAt === null || now < this.#probeAt) return;

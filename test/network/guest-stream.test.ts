@@ -14,6 +14,7 @@ function streamOf(bufferBytes = 64 * KIB) {
       consumed: (bytes) => {
         consumed += bytes;
       },
+      release: () => undefined,
       abort: () => undefined,
     },
     bufferBytes,

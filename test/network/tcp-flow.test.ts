@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
-import { ACK, Bench, FIN, Peer, RST, SYN } from './peer.ts';
+import { ACK, Bench, FIN, Peer, PSH, RST, SYN } from './peer.ts';
 
 const TO = '203.0.113.5';
 const PORTS: [number, number] = [40_000, 80];
@@ -181,6 +181,61 @@ describe('a TCP connection of a box', () => {
     other.sendTcp(TO, PORTS, { flags: RST, sequence: sequence + 1 });
     assert.equal((await failed).code, 'ECONNRESET');
     assert.equal(other.stack.counts.tcpConnections, 0);
+  });
+
+  it('lets the box end a connection that was said to its end and destroyed, within bounds', async () => {
+    const said = async () => {
+      const bench = new Bench();
+      bench.sendTcp(TO, PORTS, { flags: SYN, sequence: 0 });
+      const stream = bench.uplink.connections[0]?.accept() ?? assert.fail();
+      const first = ((bench.segments()[0]?.sequence ?? 0) + 1) >>> 0;
+      const say = (fields: { flags: number; sequence: number; payload?: Uint8Array }, all = 0) =>
+        bench.sendTcp(TO, PORTS, { ...fields, acknowledgement: (first + all) >>> 0 });
+      say({ flags: ACK, sequence: 1 });
+      stream.end(pattern(10, 1));
+      await turn();
+      stream.destroy();
+      assert.deepEqual(
+        bench.segments().map(({ flags, payload }) => [flags & ~PSH, payload.length]),
+        [[ACK | FIN, 10]],
+      );
+      return { bench, say, flags: () => bench.segments().map(({ flags }) => flags) };
+    };
+    // It says something that nobody reads, such as the end of its TLS session, and ends.
+    const ended = await said();
+    ended.say({ flags: ACK, sequence: 1, payload: new Uint8Array(24) }, 11);
+    ended.say({ flags: ACK | FIN, sequence: 25 }, 11);
+    assert.deepEqual(ended.flags(), [ACK]);
+    assert.equal(ended.bench.stack.connections()[0]?.state, 'closed');
+    // It goes on as if somebody read it.
+    const talking = await said();
+    for (const answer of [ACK, RST | ACK]) {
+      const sequence = answer === ACK ? 1 : 40_001;
+      talking.say({ flags: ACK, sequence, payload: new Uint8Array(40_000) }, 11);
+      assert.deepEqual(talking.flags(), [answer]);
+    }
+    assert.equal(talking.bench.stack.connections()[0]?.state, 'reset');
+    // It says nothing.
+    const silent = await said();
+    silent.say({ flags: ACK, sequence: 1 }, 11);
+    silent.bench.pass(59_000);
+    assert.equal(silent.bench.stack.counts.tcpConnections, 1);
+    silent.bench.pass(3_000);
+    assert.equal(silent.bench.stack.counts.tcpConnections, 0);
+  });
+
+  it('resets a connection that is destroyed while something is unread', async () => {
+    const bench = new Bench();
+    const peer = opened(bench);
+    const stream = bench.uplink.connections[0]?.accept() ?? assert.fail();
+    await run(bench, peer, () => peer.open);
+    peer.send(pattern(10, 1));
+    stream.end();
+    await turn();
+    peer.take(bench.segments());
+    stream.destroy();
+    peer.take(bench.segments());
+    assert.equal(peer.reset, true);
   });
 
   it('starts each connection where its random number says', () => {
