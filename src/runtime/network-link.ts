@@ -11,6 +11,8 @@ import type { PortalStream } from '../portal/stream.ts';
 /** Below this part of it a batch is copied out, and its memory used again. */
 const COPIED_BYTES_MAX = BATCH_BYTES / 8;
 const TICK_MS = 1_000;
+/** For so many turns more a batch waits while sockets have more to say: a guest pays by the frame. */
+const GATHERING_TURNS_MAX = 2;
 /** How often what has passed is told of while it passes, in ticks. */
 const COUNT_TICKS = 5;
 
@@ -37,6 +39,8 @@ export class NetworkLink implements Disposable {
   readonly #stream: PortalStream;
   #batch = Buffer.allocUnsafeSlow(BATCH_BYTES);
   #scheduled = false;
+  /** Something was said since the turn began for which the batch waits. */
+  #more = false;
   #writing = false;
   readonly #onTraffic: (growth: TrafficGrowth) => void;
   #timer: NodeJS.Timeout | null = null;
@@ -105,14 +109,22 @@ export class NetworkLink implements Disposable {
     this.settle();
   }
 
-  /** What all sockets have to say that are heard in one turn goes together: a guest pays by the frame. */
+  /** What all sockets have to say that are heard in one turn goes together, and what follows at once. */
   #schedule(): void {
+    this.#more = this.#scheduled;
     if (this.#scheduled || this.#writing || this.#closed) return;
     this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      void this.#write();
-    });
+    setImmediate(() => this.#gather(GATHERING_TURNS_MAX));
+  }
+
+  #gather(turns: number): void {
+    if (this.#more && turns > 0) {
+      this.#more = false;
+      setImmediate(() => this.#gather(turns - 1));
+      return;
+    }
+    this.#scheduled = false;
+    void this.#write();
   }
 
   /** Writes until there is nothing, never more than one batch ahead of the wire. */
