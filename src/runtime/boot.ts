@@ -40,7 +40,7 @@ export interface BootInput {
   /** Finds or makes the image. */
   readonly image: (signal?: AbortSignal) => Promise<RootImage>;
   /** Opens the box's own disk; the boot closes it once the VMM has it. */
-  readonly disk: () => Promise<AsyncDisposable & { readonly fd: number }>;
+  readonly disk: (signal?: AbortSignal) => Promise<AsyncDisposable & { readonly fd: number }>;
   /** What the program gave for volumes that are no host paths. */
   readonly providers: Providers;
   /** Where an enabled network leads to. */
@@ -96,7 +96,7 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   const imageMs = clock();
 
   // What is this box's own: a writable disk, and the mailbox where the engine needs one.
-  const disk = opened.use(await input.disk());
+  const disk = opened.use(await input.disk(signal));
   const mailbox =
     engine.mailbox === null
       ? null

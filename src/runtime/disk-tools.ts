@@ -1,4 +1,5 @@
 import { BoxliteError } from '../base/errors.ts';
+import { orAborted } from '../base/or-aborted.ts';
 import { DISK, type DiskTool, type RunDiskTool } from '../disk/box-disk.ts';
 import { existing, sharedLibraries } from '../engine/libraries.ts';
 import { findProgram } from '../engine/vmm.ts';
@@ -26,10 +27,18 @@ const limits: ResourceLimits = {
 /** What they read besides: settings, and whether this kernel fills tables of inodes in when they are needed. */
 const SETTINGS = ['/etc/mke2fs.conf', '/etc/e2fsck.conf', '/sys/fs/ext4/features/lazy_itable_init'];
 
+/** For which box they run. */
+export interface DiskToolOptions {
+  readonly security: SecuritySettings;
+  readonly boxId: string;
+  /** Ends them: e2fsck begins anew the next time, and repairs what resize2fs has not finished. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Runs e2fsck and resize2fs in the same jail as the VMM, of which they read what its guest has left. */
 export function jailedDiskTools(
   host: Host,
-  { security, boxId }: { readonly security: SecuritySettings; readonly boxId: string },
+  { security, boxId, signal }: DiskToolOptions,
 ): RunDiskTool {
   const { path, run } = host.options;
   return async (tool, args, { fd, bytesMax }) => {
@@ -43,7 +52,7 @@ export function jailedDiskTools(
     // None of the variables that a VMM gets are for these.
     const settings = { ...security, sanitizeEnv: true, envAllowlist: [], resourceLimits: limits };
     using jail = prepareJail(plan, { programs, security: settings, boxId });
-    return await resultOf(await VmmProcess.start(jail.plan));
+    return await resultOf(await VmmProcess.start(jail.plan), signal);
   };
 }
 
@@ -80,9 +89,14 @@ function missing(tool: DiskTool): BoxliteError {
 }
 
 /** What it said is mixed, in the order in which it came. */
-async function resultOf(tool: VmmProcess): Promise<CommandResult> {
+async function resultOf(tool: VmmProcess, signal?: AbortSignal): Promise<CommandResult> {
   // It has nothing to say there, and does not count as gone before that has been heard.
   tool.wire.resume();
-  const exit = await tool.exited;
-  return { ...exit, stdout: printable(tool.consoleTail), stderr: '' };
+  try {
+    const exit = await orAborted(tool.exited, signal);
+    return { ...exit, stdout: printable(tool.consoleTail), stderr: '' };
+  } catch (aborted) {
+    await tool.kill();
+    throw aborted;
+  }
 }

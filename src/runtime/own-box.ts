@@ -102,7 +102,7 @@ export class OwnBox {
           spec,
           hostname: this.id.toLowerCase(),
           image: (stop) => this.#image(image, stop),
-          disk: () => this.#openDisk(),
+          disk: (stop) => this.#openDisk(stop),
           providers,
           uplink: network.uplink,
           onTraffic: (growth) => home.count((metrics) => metrics.countBox(row.id, growth)),
@@ -304,20 +304,21 @@ export class OwnBox {
   }
 
   /** A box that is removed when it stops has a disk without a name: nothing of it can be left behind. */
-  async #openDisk() {
+  async #openDisk(signal?: AbortSignal) {
     const { home, row } = this.#options;
     const { spec } = row;
     if (spec.autoRemove) return home.disks.create({ unnamedIn: home.boxesDir }, spec.diskSizeGb);
     const path = home.boxDisk(this.id);
     return (
-      (await home.disks.reopen(path, spec.diskSizeGb, this.#diskTools())) ??
+      (await home.disks.reopen(path, spec.diskSizeGb, this.#diskTools(signal))) ??
       home.disks.create({ path }, spec.diskSizeGb)
     );
   }
 
-  #diskTools(): RunDiskTool {
+  #diskTools(signal?: AbortSignal): RunDiskTool {
     const { security } = this.#options.row.spec;
-    return jailedDiskTools(this.#options.home.host, { security, boxId: this.id.toLowerCase() });
+    const boxId = this.id.toLowerCase();
+    return jailedDiskTools(this.#options.home.host, { security, boxId, signal });
   }
 
   /** Stops it when nobody has asked for that, and nobody waits for it. */

@@ -11,6 +11,7 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  writeFileSync,
 } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -25,14 +26,24 @@ import { runCommand } from '../../src/process/run.ts';
 import { jailedDiskTools } from '../../src/runtime/disk-tools.ts';
 import { Host } from '../../src/runtime/host.ts';
 import { SecurityOptions } from '../../src/spec/security.ts';
+import { eventually, eventuallyNone } from '../vm/polling.ts';
+import { descendants, isAlive } from '../vm/processes.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'boxlite-disk-'));
 after(() => rmSync(scratch, { recursive: true, force: true }));
 const disks = () => new BoxDisks(join(scratch, 'cache'), runCommand);
 /** What opening an old disk starts, in the jail of a box. */
-function tools({ path = programPath(), security = SecurityOptions.enabled() } = {}): RunDiskTool {
+function tools({
+  path = programPath(),
+  security = SecurityOptions.enabled(),
+  signal,
+}: {
+  path?: string;
+  security?: SecurityOptions;
+  signal?: AbortSignal;
+} = {}): RunDiskTool {
   const host = new Host({ cacheDir: scratch, path, run: runCommand });
-  return jailedDiskTools(host, { security, boxId: 'box' });
+  return jailedDiskTools(host, { security, boxId: 'box', signal });
 }
 const GIB = 1024 ** 3;
 
@@ -154,12 +165,12 @@ describe('BoxDisks.reopen()', () => {
 });
 
 describe('what reads old disks', () => {
-  /** Puts a stand-in for e2fsck first in a `PATH`, which tells what it can reach. */
-  function taken(): string {
+  /** Puts a stand-in for e2fsck first in a `PATH`: one that tells what it can reach, or another one. */
+  function taken(program = 'taken-tool.c'): string {
     const folder = mkdtempSync(join('/var/tmp', 'boxlite-tools-'));
     after(() => rmSync(folder, { recursive: true, force: true }));
     chmodSync(folder, 0o755);
-    const source = fileURLToPath(new URL('programs/taken-tool.c', import.meta.url));
+    const source = fileURLToPath(new URL(`programs/${program}`, import.meta.url));
     const flags = ['-std=c11', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror', '-static'];
     execFileSync('gcc', [...flags, '-o', join(folder, 'e2fsck'), source]);
     return `${folder}:${programPath()}`;
@@ -208,6 +219,22 @@ describe('what reads old disks', () => {
       kind: 'Storage',
       message: /e2fsck says "descriptors 0 1 2 3 4[ \d]*"/,
     });
+  });
+
+  it('is ended with all it has started when nobody waits for it any more', async () => {
+    const path = join(scratch, 'endless');
+    writeFileSync(path, new Uint8Array(4096));
+    const abort = new AbortController();
+    const reason = new Error('enough');
+    const run = tools({ path: taken('endless-tool.c'), signal: abort.signal });
+    const reopening = disks().reopen(path, 1, run);
+    const running = await eventually('e2fsck', () => {
+      const found = descendants();
+      return found.some(({ name }) => name === 'e2fsck') ? found : null;
+    });
+    abort.abort(reason);
+    await assert.rejects(reopening, (error) => error === reason);
+    await eventuallyNone('still run', () => running.filter(isAlive).map(({ name }) => name));
   });
 });
 
