@@ -1,10 +1,13 @@
 // pure
-/** Reads what `getfattr -R -P -h -d -m - -e hex .` prints, as Node cannot read attributes itself. */
+/** Reads what getfattr(1) prints, as Node cannot read attributes itself. */
 import { BoxliteError } from '../base/errors.ts';
 import { type ByteString, bytesOf, type Xattr } from './tree.ts';
 
+/** What goes with a file. Labels and signatures of the host's security modules mean nothing to another kernel. */
+const KEPT = '^(user|trusted|system)\\.|^security\\.capability$';
+
 /** What to run, in the directory, for {@link parseGetfattr}. `-P` and `-h` follow no links. */
-export const GETFATTR_COMMAND = ['getfattr', '-R', '-P', '-h', '-d', '-m', '-', '-e', 'hex', '.'];
+export const GETFATTR_COMMAND = ['getfattr', '-R', '-P', '-h', '-d', '-m', KEPT, '-e', 'hex', '.'];
 
 const FILE = '# file: ';
 

@@ -1,11 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BoxliteError } from '../base/errors.ts';
 import { isThere } from '../base/is-there.ts';
 import { findProgram } from '../engine/vmm.ts';
 import type { ImageConfig } from '../image/config.ts';
 import { GETFATTR_COMMAND, parseGetfattr } from '../image/getfattr.ts';
 import { boxPlatform } from '../image/platform.ts';
+import { OUTPUT_BYTES_MAX } from '../process/run.ts';
 import type { RootfsSource } from '../spec/box-spec.ts';
 import type { RunCommand } from '../spec/parts.ts';
 import { baseImage } from './base-image.ts';
@@ -109,8 +111,12 @@ async function xattrsOf(directory: string, { path, run }: RootImageOptions) {
   const [name = '', ...args] = GETFATTR_COMMAND;
   const program = await findProgram(name, path);
   if (program === null) return new Map();
-  const { stdout } = await run(program, args, { cwd: directory });
-  return parseGetfattr(Buffer.from(stdout));
+  const dump = Buffer.from((await run(program, args, { cwd: directory })).stdout);
+  if (dump.length < OUTPUT_BYTES_MAX) return parseGetfattr(dump);
+  throw new BoxliteError(
+    'Image',
+    `Cannot read the extended attributes of "${directory}": there are ${OUTPUT_BYTES_MAX / 1024 ** 2} MiB of them or more; give it as an image (an OCI layout or archive)`,
+  );
 }
 
 function nameOf(path: string): string {

@@ -9,7 +9,7 @@ import { imageFromDirectory } from '../../src/image/directory.ts';
 import { GETFATTR_COMMAND, parseGetfattr } from '../../src/image/getfattr.ts';
 import { readErofs } from './support/erofs-reader.ts';
 import { comparable, readHostTree } from './support/host-tree.ts';
-import { setXattr } from './support/xattrs.ts';
+import { removeXattr, setXattr } from './support/xattrs.ts';
 
 const home = fs.mkdtempSync(join(tmpdir(), 'boxlite-directory-'));
 after(() => fs.rmSync(home, { recursive: true, force: true }));
@@ -62,6 +62,24 @@ describe('imageFromDirectory()', () => {
   test('keeps devices and owners', { skip: notRoot }, async () => {
     addDevicesAndOwners();
     await isKeptAsItIs();
+  });
+
+  test("takes a file's capabilities, and not what the host's security modules say", {
+    skip: notRoot,
+  }, () => {
+    const file = join(top, 'd/b');
+    // Version 2 of vfs_cap_data (linux/capability.h), with CAP_NET_RAW.
+    setXattr(
+      file,
+      'security.capability',
+      Buffer.from(`00000002${'00200000'}${'0'.repeat(24)}`, 'hex'),
+    );
+    setXattr(file, 'security.selinux', 'system_u:object_r:bin_t:s0');
+    const names = xattrs()
+      .get('d/b')
+      ?.map(({ name }) => name);
+    assert.deepEqual(names, ['security.capability']);
+    for (const name of ['security.capability', 'security.selinux']) removeXattr(file, name);
   });
 
   test('gives the same bytes for the same directory', async () => {

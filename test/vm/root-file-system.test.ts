@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
@@ -97,6 +98,25 @@ forEachEngine((engine) => {
         const box = await owner.makeBox({ rootfs: { rootfsPath: join(owner.homeDir, 'none') } });
         await box.start();
       }, /none/);
+    });
+
+    it('with more attributes than can be read is refused, and not without some of them', async () => {
+      await using owner = new TestRuntime(engine);
+      // Each takes twice as much as text, and a file system may give a file no more than a block.
+      const names = Array.from({ length: 600 }, (_, i) => `${i}`);
+      const directory = makeRoot(owner.homeDir, 'labelled', (root) => {
+        for (const name of names) writeFileSync(join(root, name), '');
+      });
+      const value = '61'.repeat(3_900);
+      const dump = names.map((name) => `# file: ${name}\nuser.label=0x${value}\n`);
+      execFileSync('setfattr', ['--restore=-'], { cwd: directory, input: dump.join('\n') });
+      await assert.rejects(
+        async () => {
+          const box = await owner.makeBox({ rootfs: { rootfsPath: directory } });
+          await box.start();
+        },
+        { kind: 'Image', message: /labelled.*4 MiB/ },
+      );
     });
   });
 

@@ -6,3 +6,7 @@ export function setXattr(path: string, name: string, value: string | Uint8Array)
   const hex = `0x${Buffer.from(value).toString('hex')}`;
   execFileSync('setfattr', ['-h', '-n', name, '-v', hex, path], { stdio: 'pipe' });
 }
+
+export function removeXattr(path: string, name: string): void {
+  execFileSync('setfattr', ['-h', '-x', name, path], { stdio: 'pipe' });
+}
