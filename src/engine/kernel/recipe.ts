@@ -47,7 +47,11 @@ const MICROVM: KernelRecipe = {
   arch: 'x64',
   makeArch: 'x86',
   fragments: ['common.fragment', 'microvm-x86_64.fragment'],
-  patches: ['patches/vm-1-tcg-clocks.patch', 'patches/vm-2-console-buffers.patch'],
+  patches: [
+    'patches/vm-1-tcg-clocks.patch',
+    'patches/vm-2-console-buffers.patch',
+    'patches/vm-3-initmem-poison.patch',
+  ],
   variables: [],
   // Not bzImage: QEMU enters the plain file by its PVH note, and nothing has to be unpacked (45 ms less).
   target: 'vmlinux',
