@@ -241,7 +241,7 @@ export class TcpFlow {
     if (this.#retransmitAt !== null && now >= this.#retransmitAt) return this.#retransmitLate(now);
     if (this.#phase !== 'open') return;
     if (this.#released && this.#endAcknowledged) this.#lingersUntil ??= now + LINGER_MS;
-    if (this.#lingersUntil !== null && now >= this.#lingersUntil) return this.#close('timeout');
+    if (this.#lingersUntil !== null && now >= this.#lingersUntil) return this.#close('done');
     const quiet = now - this.#heard >= QUIET_MS;
     if (this.#probeAt === null && quiet) this.#probeAt = now;
     if (this.#probeAt === null || now < this.#probeAt) return;

@@ -221,6 +221,7 @@ describe('a TCP connection of a box', () => {
     silent.bench.pass(59_000);
     assert.equal(silent.bench.stack.counts.tcpConnections, 1);
     silent.bench.pass(3_000);
+    assert.equal(silent.bench.stack.connections()[0]?.state, 'closed');
     assert.equal(silent.bench.stack.counts.tcpConnections, 0);
   });
 
