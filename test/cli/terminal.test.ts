@@ -75,7 +75,8 @@ describe('a shell of a box at a real terminal', () => {
       await command(screen, "sh -c 'echo begun; exec sleep 100000'; echo never");
       await screen.shows(/^begun$/m);
       screen.press('C-c');
-      assert.equal(await screen.shows(/\n\/ #$/), 'begun\n^C\n/ #');
+      // The guest's terminal shows ^C unless the shell, which takes echoes upon itself, was woken before that.
+      assert.match(await screen.shows(/\n\/ #$/), /^begun\n(?:\^C)?\n\/ #$/);
 
       // Ctrl-D ends the input of what reads, then the shell.
       await command(screen, 'echo reading; cat');
@@ -96,21 +97,21 @@ describe('a shell of a box at a real terminal', () => {
     it(`has jobs, which stop and go on before it and behind it, on ${name}`, async () => {
       using screen = await Screen.open({ home });
       screen.type(`clear; ${line('sh', name)}`);
-      await command(screen, 'echo reading; cat');
+      // Each says so itself: before it has the terminal, keys would be for the shell.
+      await command(screen, "sh -c 'echo reading; exec cat'");
       await screen.shows(/^reading$/m);
       screen.press('C-z');
-      await screen.shows(/^\^Z\[1\]\+ +Stopped +cat\n\/ #$/m);
+      await screen.shows(/^(?:\^Z)?\[1\]\+ +Stopped +sh -c .*\n\/ #$/m);
       await command(screen, 'fg');
-      await screen.shows(/^cat$/m);
+      await screen.shows(/^sh -c .*$/m);
       screen.type('go on\n');
       await screen.shows(/^go on\ngo on$/m);
       screen.press('C-d');
 
-      // It says so itself: before it has the terminal, keys would be for the shell.
       await command(screen, "sh -c 'echo begun; exec sleep 100000'");
       await screen.shows(/^begun$/m);
       screen.press('C-z');
-      await screen.shows(/^\^Z\[1\]\+ +Stopped +sh -c .*\n\/ #$/m);
+      await screen.shows(/^(?:\^Z)?\[1\]\+ +Stopped +sh -c .*\n\/ #$/m);
       await command(screen, 'bg');
       await command(screen, 'jobs');
       await screen.shows(/^\[1\]\+ +Running +sh -c .*\n\/ #$/m);
