@@ -16,6 +16,7 @@ const STREAM_MIB = 64;
 const BLOCK_WORDS = 64 * 1024;
 const BLOCKS = (STREAM_MIB * MIB) / (4 * BLOCK_WORDS);
 const CONNECTIONS = 1_000;
+const NO_IPV6 = "the guest's kernel has no IPv6, as Debian's user-mode Linux";
 /** What a program that had a thousand connections may hold on to. */
 const KEPT_BYTES_MAX = 64 * MIB;
 
@@ -84,13 +85,16 @@ forEachEngine((engine) => {
       return stdout.trim();
     };
 
+    const hasIpv6 = async () => (await shell(box(), 'test -e /proc/net/if_inet6')).exitCode === 0;
+
     it('reaches a server on the host', async () => {
       const port = await servers.web('hello\n');
       const { stdout } = await shell(box(), `wget -q -O - http://${HOST_ALIAS.v4}:${port}/`);
       assert.equal(stdout, 'hello\n');
     });
 
-    it('reaches it over IPv6', async () => {
+    it('reaches it over IPv6', async (test) => {
+      if (!(await hasIpv6())) return test.skip(NO_IPV6);
       const port = await servers.tcp((socket) => socket.pipe(socket), '::1');
       assert.equal(await probe('many', HOST_ALIAS.v6, port, 3), 'echoed 3');
     });
@@ -104,11 +108,14 @@ forEachEngine((engine) => {
     });
 
     it('gets answers to its pings from the gateway', async () => {
-      const { stdout } = await shell(
-        box(),
-        'ping -c 1 192.168.127.1; ping6 -c 1 fd6b:7865:6c69::1',
-      );
-      assert.equal(stdout.match(/ 0% packet loss/g)?.length, 2, stdout);
+      const { stdout } = await shell(box(), 'ping -c 1 192.168.127.1');
+      assert.match(stdout, / 0% packet loss/);
+    });
+
+    it('gets them over IPv6, too', async (test) => {
+      if (!(await hasIpv6())) return test.skip(NO_IPV6);
+      const { stdout } = await shell(box(), 'ping6 -c 1 fd6b:7865:6c69::1');
+      assert.match(stdout, / 0% packet loss/);
     });
 
     it(`sends ${STREAM_MIB} MiB as they are`, async () => {
