@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe } from 'node:test';
-import type { BoxOptions, EngineName, LiteBox } from '../../src/index.ts';
-import { BoxliteRuntime } from '../../src/index.ts';
+import type { BoxOptions, EngineName, Kernel, LiteBox } from '../../src/index.ts';
+import { BoxliteRuntime, listKernels } from '../../src/index.ts';
 import { watchForLeaks } from './leaks.ts';
 import { inTime } from './polling.ts';
 
@@ -76,4 +76,12 @@ export function sharedBox(engine: EngineName, options: BoxOptions = {}): () => L
 export async function shell(box: LiteBox, script: string) {
   await using execution = await box.run(['sh', '-c', script]);
   return await inTime(`"${script}"`, execution.output());
+}
+
+/** The kernel that boxes boot on an engine: ours if it is built, otherwise the distribution's. */
+export async function kernelOf(engine: EngineName): Promise<Kernel> {
+  const flavor = engine === 'uml' ? 'uml' : 'vm';
+  const kernel = (await listKernels()).find((one) => one.flavor === flavor);
+  if (kernel === undefined) throw new Error(`there is no kernel for ${engine}`);
+  return kernel;
 }

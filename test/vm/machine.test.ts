@@ -1,20 +1,14 @@
 import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { before, describe, it } from 'node:test';
-import { type EngineName, type Kernel, listKernels } from '../../src/index.ts';
-import { forEachEngine, sharedBox, shell } from './fixture.ts';
+import type { Kernel } from '../../src/index.ts';
+import { forEachEngine, kernelOf, sharedBox, shell } from './fixture.ts';
 
 /** A second that is cut off, and how late the time can come on a busy machine. A clock that nobody set is years behind. */
 const CLOCK_MS = 5_000;
 /** Largest part of a small box's memory that its kernel may keep for itself, in MiB. */
 const KERNEL_MIB = 64;
 const PAGES_PER_MIB = 256;
-
-function kernelOf(engine: EngineName, kernels: readonly Kernel[]): Kernel {
-  const kernel = kernels.find(({ flavor }) => flavor === (engine === 'uml' ? 'uml' : 'vm'));
-  assert.ok(kernel !== undefined);
-  return kernel;
-}
 
 forEachEngine((engine) => {
   for (const { cpus, memoryMib } of [
@@ -26,7 +20,7 @@ forEachEngine((engine) => {
       const box = sharedBox(engine, { cpus, memoryMib });
       let kernel: Kernel;
       before(async () => {
-        kernel = kernelOf(engine, await listKernels());
+        kernel = await kernelOf(engine);
       });
 
       it('has as many processors', async (test) => {
