@@ -90,9 +90,13 @@ if (inNamespace(import.meta.filename)) {
         return said;
       };
 
-      it('find names as glibc does, by TCP if need be', async () => {
+      it('find names as glibc does, by TCP if need be', async (test) => {
         assert.match(await shell('getent ahostsv4 alias.example'), new RegExp(`^${servers.one} `));
-        assert.match(await shell('getent ahostsv6 six.example'), /^2001:db8::10 /);
+        const six = 'test ! -e /proc/net/if_inet6 || getent ahostsv6 six.example';
+        const found = await shell(six);
+        // Debian's user-mode Linux has none.
+        if (found === '') test.diagnostic("the guest's kernel has no IPv6");
+        else assert.match(found, /^2001:db8::10 /);
         const many = await shell('getent ahostsv4 many.example | grep -c STREAM');
         assert.equal(many, '120');
         assert.equal(await shell('getent hosts nothing.example || echo none'), 'none');
