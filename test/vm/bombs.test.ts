@@ -10,8 +10,8 @@ import { descendants } from './processes.ts';
 
 const MIB = 1024 * 1024;
 const MEMORY_MIB = 128;
-/** What a VMM may take beside its guest's memory: its program and translated code; Debian's uml takes most. */
-const VMM_MIB: Readonly<Partial<Record<EngineName, number>>> = { uml: 80, tcg: 320 };
+/** What a VMM may take beside its guest's memory: its program and translated code. */
+const VMM_MIB: Readonly<Partial<Record<EngineName, number>>> = { uml: 64, tcg: 320 };
 /** Far longer than anything here takes. */
 const PATIENCE_MS = 120_000;
 const LOOKS = 20;

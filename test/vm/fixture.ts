@@ -85,3 +85,9 @@ export async function kernelOf(engine: EngineName): Promise<Kernel> {
   if (kernel === undefined) throw new Error(`there is no kernel for ${engine}`);
   return kernel;
 }
+
+/** Whether it knows IPv6. All do but the distribution's user-mode Linux. */
+export async function hasIpv6(engine: EngineName): Promise<boolean> {
+  const { flavor, origin } = await kernelOf(engine);
+  return flavor !== 'uml' || origin === 'own';
+}
