@@ -57,6 +57,8 @@ void volumes_reaped(int pid, int status);
 
 /* Does what can be done before the host asks for the boot. */
 void boot_prepare(void);
+/* And what the boot itself would begin with, for a guest of which a snapshot is made. */
+void boot_settle(void);
 /* Inserts the modules the initramfs brings, in their order. */
 void boot_modules(void);
 /* Ends all processes and leaves the disks clean. */

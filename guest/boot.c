@@ -27,9 +27,12 @@
 #define SEED_BYTES 32
 /* From linux/random.h, which a C library of its own does not bring. */
 #define RNDADDENTROPY _IOW('R', 0x03, int[2])
+#define RNDRESEEDCRNG _IO('R', 0x07)
 
 /* Why there can be no container; empty if there can. */
 static char no_container[256];
+/* Nothing more can be done for the container until the host asks for the boot. */
+static int settled;
 
 void boot_modules(void)
 {
@@ -53,7 +56,10 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Feeds the host's random bytes to the kernel, as bytes that count: without them getrandom() may block. */
+/*
+ * Feeds the host's random bytes to the kernel, as bytes that count: without them getrandom() may block. They are used at
+ * once: a kernel that has drawn before, as one from a snapshot may have, would go on for a while as all others from it do.
+ */
 static void add_entropy(const char *hex)
 {
     struct {
@@ -69,6 +75,7 @@ static void add_entropy(const char *hex)
     if (fd < 0)
         return;
     ioctl(fd, RNDADDENTROPY, &seed);
+    ioctl(fd, RNDRESEEDCRNG);
     close(fd);
 }
 
@@ -88,6 +95,17 @@ void boot_prepare(void)
     bring_loopback_up();
 }
 
+void boot_settle(void)
+{
+    char message[sizeof no_container];
+    if (no_container[0] != 0)
+        return;
+    settled = container_settle(message, sizeof message) == 0;
+    if (!settled)
+        memcpy(no_container, message, sizeof message);
+    container_forget_time();
+}
+
 void boot_open(uint32_t id, const struct json *request)
 {
     char message[512];
@@ -102,7 +120,7 @@ void boot_open(uint32_t id, const struct json *request)
     }
     clock_set(json_number(request, "time", 0));
     add_entropy(json_text(request, "seed", ""));
-    if (container_settle(message, sizeof message) != 0) {
+    if (!settled && container_settle(message, sizeof message) != 0) {
         reject(id, "container", message);
         return;
     }

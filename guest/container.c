@@ -136,7 +136,7 @@ static int settle(char *message, size_t size)
     if (wait_for_init(ROOT_PREPARED, message, size) != 0)
         return -1;
     cgroup_begin();
-    if (rouse_prepare() == 0 && setns(container.init, CLONE_NEWPID) == 0)
+    if (rouse_prepare() == 0)
         return 0;
     snprintf(message, size, "cannot use the container's processes: %s", strerror(errno));
     return -1;
@@ -144,6 +144,11 @@ static int settle(char *message, size_t size)
 
 static int start(const char *hostname, const struct json *files, char *message, size_t size)
 {
+    /* From here on the agent can make no thread. */
+    if (setns(container.init, CLONE_NEWPID) != 0) {
+        snprintf(message, size, "cannot make the container's processes: %s", strerror(errno));
+        return -1;
+    }
     if (root_tell(container.orders, hostname, files, message, size) != 0)
         return -1;
     int result = wait_for_init(ROOT_READY, message, size);
@@ -179,6 +184,11 @@ int container_start(const char *hostname, const struct json *files, char *messag
 uint64_t container_taken_us(void)
 {
     return container.taken_us;
+}
+
+void container_forget_time(void)
+{
+    container.taken_us = 0;
 }
 
 pid_t container_init_pid(void)

@@ -23,8 +23,9 @@ int container_settle(char *message, size_t size);
  */
 int container_start(const char *hostname, const struct json *files, char *message, size_t size);
 
-/* How long the three above have taken, in microseconds. */
+/* How long the three above have taken, in microseconds, since it was forgotten. */
 uint64_t container_taken_us(void);
+void container_forget_time(void);
 
 /* The process in which the container ends. 0 before it has begun. */
 pid_t container_init_pid(void);

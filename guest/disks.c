@@ -97,15 +97,19 @@ static void run(void *nothing)
     clone_call(SYS_exit, status);
 }
 
+void disks_place(void)
+{
+    /* So that what is mounted there later on appears in the container, whose namespace is made meanwhile. */
+    if (mount("/root", "/root", NULL, MS_BIND, NULL) != 0 || mount(NULL, "/root", NULL, MS_SHARED, NULL) != 0)
+        die("cannot share the place of the root");
+}
+
 void disks_begin(const char *image, const char *disk)
 {
     if (image == NULL || disk == NULL)
         return;
     image_step.source = image;
     disk_step.source = disk;
-    /* So that what is mounted there later on appears in the container, whose namespace is made meanwhile. */
-    if (mount("/root", "/root", NULL, MS_BIND, NULL) != 0 || mount(NULL, "/root", NULL, MS_SHARED, NULL) != 0)
-        die("cannot share the place of the root");
     if (clone_thread(stack, sizeof stack, run) != 0)
         die("cannot make a thread that mounts the disks");
 }

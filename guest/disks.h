@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+/* Makes "/root" a place where what is mounted appears in namespaces that are made from then on. */
+void disks_place(void);
 /* Begins to mount the image and the box's own disk at "/image" and "/disk", and both, one over the other, at "/root". */
 void disks_begin(const char *image, const char *disk);
 /* Waits until that is done. Fills `message` and returns -1 if it failed. */

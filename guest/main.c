@@ -317,6 +317,51 @@ static void take_standard_streams(void)
     close(fd);
 }
 
+static void greet(void)
+{
+    say_hello();
+    if (wire_flush(&agent.wire) != 0)
+        wire_ended();
+}
+
+static void begin_disks(void)
+{
+    disks_begin(getenv("BOXLITE_IMAGE"), getenv("BOXLITE_DISK"));
+}
+
+static void open_wire(void)
+{
+    frame_decoder_init(&decoder);
+    wire_open(&agent.wire, getenv("BOXLITE_WIRE"), getenv("BOXLITE_MAILBOX"));
+}
+
+/* For a host that waits for this guest. */
+static void start(void)
+{
+    disks_place();
+    begin_disks();
+    open_wire();
+    greet();
+    boot_prepare();
+}
+
+/*
+ * For a host that saves this guest once it has said HELLO, and starts boxes from what it has saved: each begins here with
+ * the first word of its own host, who has to speak first. Until then nothing may be read that is a box's own.
+ */
+static void start_from_snapshot(void)
+{
+    disks_place();
+    open_wire();
+    boot_prepare();
+    boot_settle();
+    greet();
+    if (wire_await(&agent.wire) != 0)
+        wire_ended();
+    begin_disks();
+    greet();
+}
+
 int main(void)
 {
     take_standard_streams();
@@ -325,12 +370,9 @@ int main(void)
     mount("dev", "/dev", "devtmpfs", MS_NOSUID | MS_NOEXEC, NULL);
     boot_modules();
     int signals = open_child_signals();
-    disks_begin(getenv("BOXLITE_IMAGE"), getenv("BOXLITE_DISK"));
-    frame_decoder_init(&decoder);
-    wire_open(&agent.wire, getenv("BOXLITE_WIRE"), getenv("BOXLITE_MAILBOX"));
-    say_hello();
-    if (wire_flush(&agent.wire) != 0)
-        wire_ended();
-    boot_prepare();
+    if (getenv("BOXLITE_SNAPSHOT") == NULL)
+        start();
+    else
+        start_from_snapshot();
     serve(signals);
 }

@@ -181,6 +181,22 @@ static long wire_closed(struct wire *wire)
     return 0;
 }
 
+int wire_await(struct wire *wire)
+{
+    struct pollfd readable = {.fd = wire->fd, .events = POLLIN};
+    for (;;) {
+        if (poll(&readable, 1, -1) < 0) {
+            if (errno == EINTR)
+                continue;
+            return -1;
+        }
+        if (!(readable.revents & (POLLHUP | POLLERR)))
+            return 0;
+        if (wire_closed(wire) != 0)
+            return -1;
+    }
+}
+
 long wire_read(struct wire *wire, uint8_t *buffer, size_t size)
 {
     size_t filled = 0;

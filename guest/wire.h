@@ -49,6 +49,9 @@ int wire_flush(struct wire *wire);
 /* Writes everything, waiting as long as it takes. */
 void wire_drain(struct wire *wire);
 
+/* Waits until there is something to read. 0, or -1 when the wire has ended. */
+int wire_await(struct wire *wire);
+
 /* Reads what has arrived. Bytes, 0 if nothing is there, or -1 when the wire has ended. */
 long wire_read(struct wire *wire, uint8_t *buffer, size_t size);
 
