@@ -1,5 +1,12 @@
 // pure
-import type { EngineName, KernelFlavor, LaunchPlan, Machine, MailboxUse } from '../spec/parts.ts';
+import type {
+  Architecture,
+  EngineName,
+  KernelFlavor,
+  LaunchPlan,
+  Machine,
+  MailboxUse,
+} from '../spec/parts.ts';
 import { planQemu } from './qemu/plan.ts';
 import { planUml } from './uml/plan.ts';
 
@@ -10,6 +17,8 @@ export interface Engine {
   readonly flavor: KernelFlavor;
   /** How its wire uses the mailbox beside it; null if it needs none. */
   readonly mailbox: MailboxUse | null;
+  /** The guests that boot so slowly, and save so well, that boxes start from a snapshot of one. */
+  readonly snapshots: readonly Architecture[];
   /** How long a boot may take when nothing else is said. */
   readonly bootTimeoutMs: number;
   plan(machine: Machine): LaunchPlan;
@@ -27,22 +36,35 @@ const SERIAL_LINE: MailboxUse = { payloadBytesMin: 128, lineBytesMax: 2048 };
 /** QEMU passes a page at a time to a virtio port: an emulated guest is interrupted and copies for each. */
 const EMULATED_PORT: MailboxUse = { payloadBytesMin: 32 * 1024, lineBytesMax: null };
 
-function qemu(name: EngineName, bootTimeoutMs: number, mailbox: MailboxUse | null = null): Engine {
-  return { name, flavor: 'vm', mailbox, bootTimeoutMs, plan: planQemu };
-}
+const hardware = {
+  flavor: 'vm',
+  mailbox: null,
+  snapshots: [],
+  bootTimeoutMs: BOOT_TIMEOUT_MS,
+  plan: planQemu,
+} as const;
 
 /** Every engine, by name. */
 export const engines: Readonly<Record<EngineName, Engine>> = {
-  kvm: qemu('kvm', BOOT_TIMEOUT_MS),
-  hvf: qemu('hvf', BOOT_TIMEOUT_MS),
+  kvm: { name: 'kvm', ...hardware },
+  hvf: { name: 'hvf', ...hardware },
   uml: {
     name: 'uml',
     flavor: 'uml',
     mailbox: SERIAL_LINE,
+    snapshots: [],
     bootTimeoutMs: BOOT_TIMEOUT_MS,
     plan: planUml,
   },
-  tcg: qemu('tcg', EMULATED_BOOT_TIMEOUT_MS, EMULATED_PORT),
+  tcg: {
+    name: 'tcg',
+    flavor: 'vm',
+    mailbox: EMULATED_PORT,
+    // The other architecture's machine has not been seen to come back from one.
+    snapshots: ['x64'],
+    bootTimeoutMs: EMULATED_BOOT_TIMEOUT_MS,
+    plan: planQemu,
+  },
 };
 
 /** The order in which `auto` tries those that a system can have. */

@@ -52,10 +52,15 @@ export interface ChannelEvents {
   failed?(reason: BoxliteError): void;
 }
 
+/** When a side says HELLO: of its own accord, in answer to the other's, or not at all. */
+export type Turn = 'first' | 'second' | 'never';
+
 /** Options of a channel. */
 export interface ChannelOptions {
-  /** The host speaks second, and its streams are odd. */
+  /** The host's streams are odd. */
   readonly role: 'host' | 'guest';
+  /** Default: the guest's is `first`, the host's `second`. */
+  readonly turn?: Turn | undefined;
   readonly link: FrameLink;
   readonly events: ChannelEvents;
   /** Told to the other side, for people. */
@@ -81,7 +86,8 @@ export class Channel implements FrameSink, StreamOwner {
   /** Streams with something to send, in the order of their turns. */
   readonly #turns = new Set<PortalStream>();
   #peer: Hello | null = null;
-  #helloSent = false;
+  /** Whether the other side's HELLO is to be answered. */
+  readonly #awaitsTurn: boolean;
   #nextId: number;
   #highestPeerId = 0;
   /** Ids above this may be attached to the request that is being looked at: they are new with it. */
@@ -91,13 +97,15 @@ export class Channel implements FrameSink, StreamOwner {
   #answers = 0;
 
   constructor(options: ChannelOptions) {
+    const { turn = options.role === 'guest' ? 'first' : 'second' } = options;
     this.#role = options.role;
     this.#link = options.link;
     this.#events = options.events;
     this.#build = options.build;
     this.#nextId = options.role === 'host' ? 1 : 2;
     this.#decoder = new FrameDecoder(controlBytesMax(options.role === 'host' ? 'guest' : 'host'));
-    if (options.role === 'guest') this.#sendHello();
+    this.#awaitsTurn = turn === 'second';
+    if (turn === 'first') this.#sendHello();
   }
 
   /** Why the channel is of no use any more, or null. */
@@ -297,7 +305,7 @@ export class Channel implements FrameSink, StreamOwner {
       );
     }
     this.#peer = peer;
-    if (!this.#helloSent) this.#sendHello();
+    if (this.#awaitsTurn) this.#sendHello();
     this.#events.ready?.(peer);
   }
 
@@ -357,7 +365,6 @@ export class Channel implements FrameSink, StreamOwner {
   }
 
   #sendHello(): void {
-    this.#helloSent = true;
     const hello: Hello = {
       min: PORTAL_VERSION,
       max: PORTAL_VERSION,

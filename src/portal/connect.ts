@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { BoxliteError } from '../base/errors.ts';
 import type { Mailbox } from '../spec/parts.ts';
-import { Channel } from './channel.ts';
+import { Channel, type Turn } from './channel.ts';
 import { SocketLink } from './link.ts';
 import { MailboxLink } from './mailbox-link.ts';
 import type { Hello, JsonObject } from './messages.ts';
@@ -11,6 +11,8 @@ export interface PortalOptions {
   readonly mailbox: Mailbox | null;
   /** Told to the guest. */
   readonly build: string;
+  /** Default: `second`. */
+  readonly turn?: Turn | undefined;
   /** Called once, when the wire has ended or the guest has broken the protocol. */
   readonly onFailed: (reason: BoxliteError) => void;
   /** Asked when the wire has ended: what happened at its other end. */
@@ -38,6 +40,7 @@ export class Portal {
       role: 'host',
       link,
       build: options.build,
+      turn: options.turn,
       events: {
         ready: (peer) => said.resolve(peer),
         failed: (reason) => {

@@ -8,6 +8,9 @@ import { Tail } from './output.ts';
 import { processTable } from './process-table.ts';
 import { killTree } from './tree.ts';
 
+/** Its descriptor. */
+const WIRE = 3;
+
 /** What is kept of a console: enough for a kernel's last words. */
 const CONSOLE_BYTES_MAX = 64 * 1024;
 
@@ -29,7 +32,13 @@ async function endSession(leader: number): Promise<void> {
 function spawned(plan: LaunchPlan, cannot: (cause: unknown) => BoxliteError): ChildProcess {
   try {
     return spawn(plan.executable, plan.args, {
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...plan.descriptors],
+      stdio: [
+        'ignore',
+        'pipe',
+        'pipe',
+        'pipe',
+        ...plan.descriptors.map((inherited) => (inherited === 'socket' ? 'pipe' : inherited)),
+      ],
       env: { ...plan.env },
       detached: true,
       cwd: '/',
@@ -44,6 +53,8 @@ function spawned(plan: LaunchPlan, cannot: (cause: unknown) => BoxliteError): Ch
 export class VmmProcess {
   /** The host's end of the wire. */
   readonly wire: Socket;
+  /** The host's ends of the sockets that its plan names. */
+  readonly sockets: readonly Socket[];
   /** Resolves when the process is gone; never rejects. */
   readonly exited: Promise<ProcessExit>;
   readonly pid: number;
@@ -54,7 +65,11 @@ export class VmmProcess {
   private constructor(child: ChildProcess, pid: number) {
     this.#child = child;
     this.pid = pid;
-    this.wire = child.stdio[3] as Socket;
+    const [wire, ...sockets] = child.stdio.slice(WIRE).filter((stream) => stream !== null);
+    this.wire = wire as Socket;
+    this.sockets = sockets as Socket[];
+    // Who uses one learns from the process's end why it has broken.
+    for (const socket of this.sockets) socket.on('error', () => undefined);
     this.exited = new Promise((resolve) => {
       child.once('close', (code, signal) => resolve({ code, signal }));
     });
@@ -88,6 +103,8 @@ export class VmmProcess {
     const method = on ? 'ref' : 'unref';
     this.#child[method]();
     this.wire[method]();
+    // A socket without a handle only remembers to do it, each time.
+    for (const socket of this.sockets) if (!socket.destroyed) socket[method]();
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       if (stream !== null) (stream as Socket)[method]();
     }
@@ -103,7 +120,7 @@ export class VmmProcess {
   /** All of it ends with its outermost process, unless that was killed by others at a bad moment. */
   #endRemains(): void {
     const timer = setTimeout(() => {
-      this.wire.destroy();
+      for (const stream of [this.wire, ...this.sockets]) stream.destroy();
       void endSession(this.pid);
     }, REMAINS_MS);
     void this.exited.then(() => clearTimeout(timer));

@@ -152,7 +152,9 @@ function openFor(
     fchmodSync(file, (mode & 0o7777) | OTHERS_READ);
     return [hostPath, file];
   });
-  for (const descriptor of plan.descriptors) fchownSync(descriptor, user.uid, user.gid);
+  for (const inherited of plan.descriptors) {
+    if (inherited !== 'socket') fchownSync(inherited, user.uid, user.gid);
+  }
   return files;
 }
 

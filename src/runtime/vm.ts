@@ -1,4 +1,7 @@
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { BoxliteError, messageOf } from '../base/errors.ts';
+import type { Turn } from '../portal/channel.ts';
 import { Portal } from '../portal/connect.ts';
 import { printable } from '../portal/control.ts';
 import { VmmProcess } from '../process/vmm.ts';
@@ -20,6 +23,10 @@ export interface VmOptions {
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
   readonly onSpawned?: ((pid: number) => Promise<void>) | undefined;
+  /** What the plan is to restore, absent if nothing. Its guest waits to be spoken to. */
+  readonly snapshot?: Readable | undefined;
+  /** When the guest is spoken to. Default: once it has spoken. */
+  readonly turn?: Turn | undefined;
 }
 
 /** A VM whose agent has said hello. */
@@ -29,13 +36,14 @@ export class Vm {
   /** Resolves with the reason when the VM is gone or has broken the protocol; never rejects. */
   readonly lost: Promise<BoxliteError>;
 
-  constructor(process: VmmProcess, mailbox: Mailbox | null) {
+  constructor(process: VmmProcess, mailbox: Mailbox | null, turn?: Turn) {
     this.process = process;
     const broken = Promise.withResolvers<BoxliteError>();
     const ended = process.exited.then((exit) => describeEnd(exit, process.consoleTail));
     this.portal = new Portal(process.wire, {
       mailbox,
       build: BUILD,
+      turn,
       onFailed: broken.resolve,
       whyEnded: () => withTimeout(ended, EXIT_GRACE_MS, 'the VMM closed it'),
     });
@@ -80,8 +88,11 @@ export class Vm {
  */
 export async function startVm(plan: LaunchPlan, options: VmOptions): Promise<Vm> {
   options.signal?.throwIfAborted();
-  const vm = new Vm(await VmmProcess.start(plan), options.mailbox);
+  const { mailbox, snapshot } = options;
+  const turn = snapshot === undefined ? options.turn : 'first';
+  const vm = new Vm(await VmmProcess.start(plan), mailbox, turn);
   try {
+    if (snapshot !== undefined) restore(vm, snapshot);
     await options.onSpawned?.(vm.process.pid);
     await vmStage(vm, 'waiting for the agent', vm.portal.hello, options);
     return vm;
@@ -89,6 +100,13 @@ export async function startVm(plan: LaunchPlan, options: VmOptions): Promise<Vm>
     await vm[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** Of what goes wrong here, the VMM itself tells: it ends. */
+function restore({ process }: Vm, snapshot: Readable): void {
+  const [socket] = process.sockets;
+  if (socket === undefined) throw new BoxliteError('Internal', 'The plan restores no snapshot');
+  pipeline(snapshot, socket).catch(() => undefined);
 }
 
 /** Waits for `work` unless the VM is lost, the time is up or the signal aborts first. */

@@ -45,6 +45,9 @@ export interface PlanFile {
 /** Programs that are locked in, by what they ask of the host's kernel: each has a list of system calls of its own. */
 export type ProgramKind = 'qemu' | 'qemu-kvm' | 'uml-seccomp' | 'uml-ptrace' | 'disk-tool';
 
+/** A host descriptor, or one end of a new socket, of which the process that started the VMM has the other. */
+export type Inherited = number | 'socket';
+
 /** One invocation of a VMM, or of a program that reads its disk, as plain data, before and after the jail wraps it. */
 export interface LaunchPlan {
   readonly kind: ProgramKind;
@@ -64,8 +67,8 @@ export interface LaunchPlan {
   readonly fixedAddresses: boolean;
   /** The length of the longest file it has to write, be that its disk or the guest's memory. */
   readonly fileBytes: number;
-  /** Host descriptors inherited after the wire, which is descriptor 3: the first one here is 4. */
-  readonly descriptors: readonly number[];
+  /** What is inherited after the wire, which is descriptor 3: the first one here is 4. */
+  readonly descriptors: readonly Inherited[];
   /** The host user and group it runs as; null: ours. */
   readonly user: { readonly uid: number; readonly gid: number } | null;
 }
@@ -103,7 +106,15 @@ export interface Machine {
   readonly mailbox: number | null;
   /** What the VMM will be held to; absent if to nothing. */
   readonly limits?: ResourceLimits;
+  /** Absent: the guest boots, and nothing is made of it but a box. */
+  readonly snapshot?: SnapshotUse;
 }
+
+/**
+ * A guest's state, from when it has booted and waits for the first word of its host. `save`: it is to be taken of this
+ * one, by a monitor on a socket. `restore`: this one starts from it, and reads it from a socket.
+ */
+export type SnapshotUse = 'save' | 'restore';
 
 /** What of a wire's frames goes through its mailbox. */
 export interface MailboxUse {

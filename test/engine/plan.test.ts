@@ -131,6 +131,23 @@ describe('planQemu()', () => {
     }
   });
 
+  it('is the same machine for whoever makes a snapshot and for whoever starts from it', () => {
+    const [saving, restoring] = (['save', 'restore'] as const).map((snapshot) =>
+      plan('tcg', { snapshot, mailbox: 22 }),
+    );
+    assert.deepEqual(saving?.descriptors, [21, 22, 'socket']);
+    assert.deepEqual(restoring?.descriptors, [21, 22, 'socket']);
+    assert.deepEqual(restoring.args.slice(-2), ['-incoming', 'fd:6']);
+    assert.deepEqual(saving.args.slice(-4), [
+      ...['-chardev', 'socket,id=monitor,fd=6', '-mon', 'chardev=monitor,mode=control'],
+    ]);
+    const same = ({ args }: LaunchPlan, ends: number) =>
+      args.slice(0, -ends).map((word) => word.replace(/memory-backend-(ram|memfd,share=on)/, ''));
+    assert.deepEqual(same(saving, 4), same(restoring, 2));
+    assert.match(after(saving, '-append') ?? '', /BOXLITE_SNAPSHOT=1/);
+    assert.doesNotMatch(after(plan('tcg'), '-append') ?? '', /SNAPSHOT/);
+  });
+
   it('gives /dev/kvm to kvm alone', () => {
     assert.deepEqual(plan('kvm').devices, ['/dev/urandom', '/dev/kvm']);
     assert.deepEqual(plan('tcg').devices, ['/dev/urandom']);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { BoxliteError } from '../../src/base/errors.ts';
-import type { ChannelEvents } from '../../src/portal/channel.ts';
+import { Channel, type ChannelEvents } from '../../src/portal/channel.ts';
 import {
   CONTROL_BYTES_MAX,
   FRAME_BYTES_MAX,
@@ -14,7 +14,8 @@ import {
   STREAMS_MAX,
 } from '../../src/portal/messages.ts';
 import type { PortalStream, StreamHandlers } from '../../src/portal/stream.ts';
-import { ChannelPair } from './memory-link.ts';
+import { helloFrame } from './bytes.ts';
+import { ChannelPair, MemoryLink } from './memory-link.ts';
 
 const { MORE, FINAL } = frameFlags;
 const refusal = { code: 'not_found', message: 'there is no such thing' };
@@ -68,6 +69,24 @@ describe('Channel', () => {
       { min: 1, max: 1, window: GUEST_WINDOW_BYTES, build: 'guest' },
       { min: 1, max: 1, window: HOST_WINDOW_BYTES, build: 'host' },
     ]);
+  });
+
+  it('lets the host speak first to a guest that waits for it, and not at all to one that is to wait on', () => {
+    const first = new MemoryLink();
+    new Channel({ role: 'host', link: first, events: {}, build: 'host', turn: 'first' });
+    assert.deepEqual(
+      first.sent.map(({ name }) => name),
+      ['HELLO'],
+    );
+    const peers: string[] = [];
+    const silent = new MemoryLink();
+    const ready = { ready: ({ build }: Hello) => peers.push(build) };
+    const host = { role: 'host', link: silent, events: ready, build: 'host' } as const;
+    for (const turn of ['never', 'second'] as const) {
+      new Channel({ ...host, turn }).receive(helloFrame());
+      assert.equal(silent.sent.length, turn === 'never' ? 0 : 1);
+    }
+    assert.equal(peers.length, 2);
   });
 
   it('gives host streams odd numbers and guest streams even ones', () => {

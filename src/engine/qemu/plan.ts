@@ -70,6 +70,7 @@ export function planQemu(machine: Machine): LaunchPlan {
       '-device',
       'virtserialport,chardev=wire,name=portal',
       ...diskArguments(inherited.paths, bus(machine)),
+      ...snapshotArguments(machine, inherited.paths),
     ],
     env: {},
     files: [
@@ -128,8 +129,9 @@ function inMemfd({ engine, vmm }: Machine): boolean {
 function memoryArguments(machine: Machine): string[] {
   const size = ['-m', String(machine.memoryMib)];
   if (!inMemfd(machine)) return size;
-  const backend = `memory-backend-memfd,id=memory,size=${machine.memoryMib}M,share=on`;
-  return [...size, '-object', backend];
+  // All of it is read to be saved, which a memfd would be filled by.
+  const kind = machine.snapshot === 'save' ? 'ram' : 'memfd,share=on';
+  return [...size, '-object', `memory-backend-${kind},id=memory,size=${machine.memoryMib}M`];
 }
 
 function kernelCommandLine(machine: Machine): string[] {
@@ -147,6 +149,7 @@ function kernelCommandLine(machine: Machine): string[] {
     'BOXLITE_WIRE=/dev/vport0p1',
     ...(machine.mailbox === null ? [] : [`BOXLITE_MAILBOX=${mailboxDisk(machine)}`]),
     'BOXLITE_END=reset',
+    ...(machine.snapshot === undefined ? [] : ['BOXLITE_SNAPSHOT=1']),
     ...diskNames(machine, '/dev/vda', '/dev/vdb'),
   ];
 }
@@ -163,6 +166,16 @@ function diskArguments({ box, mailbox }: DescriptorPaths, on: 'pci' | 'device'):
     ...drives.flatMap((drive) => ['-drive', drive]),
     ...names.flatMap((name) => ['-device', `virtio-blk-${on},drive=${name}`]),
   ];
+}
+
+/** The devices of whoever starts from a snapshot are those of the guest it was made of. */
+function snapshotArguments(
+  { snapshot: use }: Machine,
+  { snapshot: socket }: DescriptorPaths,
+): string[] {
+  if (use === undefined) return [];
+  if (use === 'restore') return ['-incoming', `fd:${socket}`];
+  return ['-chardev', `socket,id=monitor,fd=${socket}`, '-mon', 'chardev=monitor,mode=control'];
 }
 
 /** It comes behind the box's disks, where there are any. */

@@ -127,6 +127,11 @@ export const qemuCalls: AllowList = [
     why: 'the guest discards blocks or flushes a disk',
     when: 'the guest trims its disk',
   },
+  {
+    calls: ['fadvise64'],
+    why: 'what has been read of a disk before is forgotten',
+    when: 'the guest starts from a snapshot',
+  },
 
   // The wire and the console.
   {
