@@ -13,7 +13,7 @@ import { withRoomFor } from '../jail/jail.ts';
 import type { Uplink } from '../network/connection.ts';
 import { wholeNumber } from '../portal/control.ts';
 import type { BoxSpec } from '../spec/box-spec.ts';
-import type { Kernel } from '../spec/parts.ts';
+import type { Kernel, Machine } from '../spec/parts.ts';
 import { BoxGroup } from './box-group.ts';
 import { nameFiles } from './box-names.ts';
 import type { Host, ReadyEngine } from './host.ts';
@@ -104,8 +104,9 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   const volumes = kept.use(await openVolumes(input));
   const diskMs = clock();
 
-  // From facts to a command line, and from there to a narrower one. Both steps are pure.
-  const plan = engine.plan({
+  // Guests of a slow engine start from a snapshot: where one like them has booted, and waited for its host.
+  const timeoutMs = spec.bootTimeoutMs ?? engine.bootTimeoutMs;
+  const machine: Machine = {
     ...ready,
     kernel: spec.security.umlPtrace ? inPtraceMode(ready.kernel) : ready.kernel,
     engine: ready.name,
@@ -114,23 +115,32 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
     disks: { image: imageDisk, box: disk.fd, boxBytes: fstatSync(disk.fd).size },
     mailbox: mailbox?.descriptor ?? null,
     limits: spec.security.resourceLimits,
-  });
+  };
+  const { programs } = ready;
+  const snapshot = await host.snapshots.open(machine, { programs, timeoutMs }, signal);
+  if (snapshot !== null) opened.use(snapshot);
+
+  // From facts to a command line, and from there to a narrower one. Both steps are pure.
+  const plan = engine.plan(snapshot === null ? machine : { ...machine, snapshot: 'restore' });
   const root = kept.use(await JailRoot.create(spec.security, input.hostname));
   const group = kept.use(new BoxGroup(host, input.hostname, spec));
-  const timeoutMs = spec.bootTimeoutMs ?? engine.bootTimeoutMs;
   const vm = kept.use(
     await startJailed(plan, {
-      programs: ready.programs,
+      programs,
       security: withRoomFor(plan, spec.security),
       boxId: input.hostname,
       root: root.path,
       mailbox,
       timeoutMs,
       signal,
+      snapshot: snapshot?.stream,
       onSpawned: async (pid) => {
         group.hold(pid);
         await input.onSpawned?.(pid);
       },
+    }).catch(async (error: unknown) => {
+      if (signal?.aborted !== true) await snapshot?.drop();
+      throw error;
     }),
   );
   await group.held;

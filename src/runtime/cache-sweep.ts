@@ -4,6 +4,7 @@ import { removeStale } from '../engine/kernel/staging.ts';
 /** What `randomUUID()` gives to the file that becomes another one when it is whole. */
 const UUID = /\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const DAY_MS = 24 * 60 * 60 * 1000;
+const WEEK_MS = 7 * DAY_MS;
 /** Making a disk of an archive takes seconds, so one that nobody has wanted for so long is not missed. */
 const UNUSED_MS = 30 * DAY_MS;
 
@@ -11,6 +12,9 @@ const UNUSED_MS = 30 * DAY_MS;
 const swept: readonly (readonly [folder: string, names: RegExp, olderThanMs: number])[] = [
   ['.', UUID, DAY_MS],
   ['initramfs', UUID, DAY_MS],
+  ['snapshots', /^new-|\.[-0-9a-f]+$/, DAY_MS],
+  // One takes half a second to make, and a machine that has rebooted uses those from before no more.
+  ['snapshots', /^[0-9a-f]+$/, WEEK_MS],
   ['disks', /^new-/, DAY_MS],
   // A directory is read anew for each start, and its disk is open from then on.
   ['images', /^(?:new|directory)-/, DAY_MS],

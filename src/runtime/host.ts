@@ -28,6 +28,7 @@ import { findJailPrograms, requireDiskPrograms } from './jail-programs.ts';
 import { makeFolder } from './own-folders.ts';
 import { probe } from './probe.ts';
 import { SharedWork } from './shared-work.ts';
+import { Snapshots } from './snapshots.ts';
 import { type Verdict, Verdicts } from './verdicts.ts';
 
 /** Everything about a usable engine that boxes share. */
@@ -73,6 +74,8 @@ export class Host {
   readonly options: HostOptions;
   readonly #verdicts: Verdicts;
   readonly #ready = new Map<EngineName, SharedWork<ReadyEngine>>();
+  /** Of guests that boot slowly. */
+  readonly snapshots: Snapshots;
   /** The system it is. */
   readonly platform: NodeJS.Platform;
   #groupPlace: FoundPlace | null = null;
@@ -81,6 +84,7 @@ export class Host {
     this.options = options;
     this.platform = options.platform ?? platform();
     this.#verdicts = new Verdicts(options.cacheDir);
+    this.snapshots = new Snapshots(options.cacheDir);
   }
 
   /**

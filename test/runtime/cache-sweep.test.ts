@@ -30,6 +30,8 @@ describe('sweepCache()', () => {
       ['images/directory-c.erofs', 0],
       ['images/sha256-c.erofs', 29],
       ['disks/d.tar', 30],
+      ['snapshots/0123abc', 6],
+      ['snapshots/new-d', 0],
     ] as const;
     for (const [name, days] of kept) add(name, days);
     const removed = [
@@ -39,12 +41,15 @@ describe('sweepCache()', () => {
       ['images/directory-old.erofs', 2],
       ['images/sha256-old.erofs', 31],
       ['disks/new-old', 2],
+      ['snapshots/0123abcd', 8],
+      ['snapshots/new-old', 2],
+      [`snapshots/0123abc.${randomUUID()}`, 2],
     ] as const;
     for (const [name, days] of removed) add(name, days);
     await sweepCache(cache);
     const left = readdirSync(cache, { recursive: true, withFileTypes: true })
       .map((entry) => join(entry.parentPath, entry.name).slice(cache.length + 1))
-      .filter((name) => !['initramfs', 'images', 'disks'].includes(name));
+      .filter((name) => !['initramfs', 'images', 'disks', 'snapshots'].includes(name));
     assert.deepEqual(left.toSorted(), kept.map(([name]) => name).toSorted());
   });
 
