@@ -46,6 +46,8 @@ export class Snapshots {
     signal?: AbortSignal,
   ): Promise<Snapshot | null> {
     if (!engines[machine.engine].snapshots.includes(machine.kernel.arch)) return null;
+    // In the sandbox of macOS no VMM may connect to what takes one.
+    if (options.programs === null) return null;
     const path = join(this.#folder, await snapshotKey(machine));
     const found = await find(path);
     if (found !== null) return found.snapshot;
