@@ -12,6 +12,7 @@
  * which the host can drop.
  */
 import { readdir, readFile, stat, statfs } from 'node:fs/promises';
+import { systemCode } from '../src/base/errors.ts';
 import { processTable } from '../src/process/process-table.ts';
 
 /** From Linux's magic.h. */
@@ -39,12 +40,22 @@ export async function treeMemory(root: number): Promise<TreeMemory> {
   let mapped = 0;
   let pageTables = 0;
   for (const pid of pids) {
-    const mappings = parseSmaps(await readFile(`/proc/${pid}/smaps`, 'latin1'));
+    const mappings = parseSmaps(await readIfThere(`/proc/${pid}/smaps`));
     for (const { file, pss } of mappings) if (!files.has(file)) mapped += pss;
-    pageTables += parseField(await readFile(`/proc/${pid}/status`, 'latin1'), 'VmPTE');
+    pageTables += parseField(await readIfThere(`/proc/${pid}/status`), 'VmPTE');
   }
   const tmpfs = [...files.values()].reduce((sum, bytes) => sum + bytes, 0);
   return { processes: pids.length, mapped, tmpfs, pageTables };
+}
+
+/** A process that has ended meanwhile holds nothing. */
+async function readIfThere(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'latin1');
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes(systemCode(error) ?? '')) return '';
+    throw error;
+  }
 }
 
 /** Bytes of one process: its share of all it maps, and all of that in full. */
@@ -59,10 +70,11 @@ export async function parentOf(pid: number): Promise<number> {
 
 /** Adds what a process has open on a tmpfs, by device and inode, with the bytes allocated to it. */
 async function collectTmpfsFiles(pid: number, files: Map<string, number>): Promise<void> {
-  for (const fd of await readdir(`/proc/${pid}/fd`)) {
+  for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
     const path = `/proc/${pid}/fd/${fd}`;
     const found = await stat(path).catch(() => null);
-    if (!found?.isFile() || (await statfs(path)).type !== TMPFS_MAGIC) continue;
+    const where = await statfs(path).catch(() => null);
+    if (!found?.isFile() || where?.type !== TMPFS_MAGIC) continue;
     files.set(fileKey(found.dev, found.ino), found.blocks * SECTOR_BYTES);
   }
 }

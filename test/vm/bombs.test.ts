@@ -1,8 +1,8 @@
 /** What a box that uses up what it has means for the host: other boxes go on, and its VMM stays within its bounds. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { totalBytes, treeMemory } from '../../bench/process-memory.ts';
 import { type EngineName, type LiteBox, SecurityOptions } from '../../src/index.ts';
 import { forEachEngine, kernelOf, shell, TestRuntime } from './fixture.ts';
 import { eventually, inTime } from './polling.ts';
@@ -26,17 +26,9 @@ function processesOf(box: LiteBox): number[] {
   return [pid, ...descendants(pid).map((entry) => entry.pid)];
 }
 
-/** What they use of the host's memory: each its share of what several have. */
-function memoryOf(box: LiteBox): number {
-  const sizes = processesOf(box).map((pid) => {
-    try {
-      const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-      return Number(/^Pss: +(\d+) kB$/m.exec(text)?.[1]) * 1024;
-    } catch {
-      return 0;
-    }
-  });
-  return sizes.reduce((sum, size) => sum + size, 0);
+/** What they hold of the host's memory, in bytes. */
+async function memoryOf(box: LiteBox): Promise<number> {
+  return totalBytes(await treeMemory(box.info().pid ?? 0));
 }
 
 forEachEngine((engine) => {
@@ -49,7 +41,8 @@ forEachEngine((engine) => {
     for (let look = 0; look < LOOKS; look++) {
       const count = processesOf(box).length;
       assert.ok(count <= PROCESSES_MAX, `${count} processes`);
-      assert.ok(memoryOf(box) <= most, `${memoryOf(box) / MIB} MiB`);
+      const memory = await memoryOf(box);
+      assert.ok(memory <= most, `${memory / MIB} MiB`);
       await sleep(LOOK_MS);
     }
     const other = await owner.makeBox({ memoryMib: MEMORY_MIB, cpus: 1 });
@@ -75,7 +68,7 @@ forEachEngine((engine) => {
       over = true;
     });
     while (!over) {
-      highest = Math.max(highest, memoryOf(box));
+      highest = Math.max(highest, await memoryOf(box));
       await sleep(LOOK_MS);
     }
     await inTime('the end of the bomb', ended, PATIENCE_MS);

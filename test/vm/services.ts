@@ -41,7 +41,7 @@ export async function serve(
   for await (const line of service.stdout() ?? []) {
     if (line === 'ready') return service;
   }
-  throw new Error(`the service has ended: ${JSON.stringify(await service.output())}`);
+  throw new Error(`the service has ended: ${await service.stderr()?.text()}`);
 }
 
 /** A connection to a published port, which either side can end on its own. */
