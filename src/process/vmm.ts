@@ -117,10 +117,15 @@ export class VmmProcess {
     return this.exited;
   }
 
-  /** All of it ends with its outermost process, unless that was killed by others at a bad moment. */
+  /**
+   * All of it ends with its outermost process, unless that was killed by others at a bad moment. What has come over the wire
+   * by then is read first: a busy event loop looks at its timers before its sockets.
+   */
   #endRemains(): void {
     const timer = setTimeout(() => {
-      for (const stream of [this.wire, ...this.sockets]) stream.destroy();
+      setImmediate(() => {
+        for (const stream of [this.wire, ...this.sockets]) stream.destroy();
+      });
       void endSession(this.pid);
     }, REMAINS_MS);
     void this.exited.then(() => clearTimeout(timer));
