@@ -116,8 +116,9 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
     mailbox: mailbox?.descriptor ?? null,
     limits: spec.security.resourceLimits,
   };
-  const { programs } = ready;
-  const snapshot = await host.snapshots.open(machine, { programs, timeoutMs }, signal);
+  const { security } = spec;
+  const guest = { programs: ready.programs, security, timeoutMs };
+  const snapshot = await host.snapshots.open(machine, guest, signal);
   if (snapshot !== null) opened.use(snapshot);
 
   // From facts to a command line, and from there to a narrower one. Both steps are pure.
@@ -126,12 +127,11 @@ export async function boot(input: BootInput, signal?: AbortSignal): Promise<Boot
   const group = kept.use(new BoxGroup(host, input.hostname, spec));
   const vm = kept.use(
     await startJailed(plan, {
-      programs,
-      security: withRoomFor(plan, spec.security),
+      ...guest,
+      security: withRoomFor(plan, security),
       boxId: input.hostname,
       root: root.path,
       mailbox,
-      timeoutMs,
       signal,
       snapshot: snapshot?.stream,
       onSpawned: async (pid) => {

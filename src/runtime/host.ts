@@ -75,7 +75,7 @@ export class Host {
   readonly #verdicts: Verdicts;
   readonly #ready = new Map<EngineName, SharedWork<ReadyEngine>>();
   /** Of guests that boot slowly. */
-  readonly snapshots: Snapshots;
+  readonly snapshots: Pick<Snapshots, 'open'>;
   /** The system it is. */
   readonly platform: NodeJS.Platform;
   #groupPlace: FoundPlace | null = null;

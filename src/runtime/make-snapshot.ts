@@ -10,6 +10,7 @@ import { Monitor } from '../engine/qemu/monitor.ts';
 import type { JailPrograms } from '../jail/jail.ts';
 import type { Machine } from '../spec/parts.ts';
 import { SecurityOptions } from '../spec/security.ts';
+import type { SecuritySettings } from '../spec/security-settings.ts';
 import { scratchDirectories } from './host-checks.ts';
 import { startJailed } from './jailed-vm.ts';
 import { SnapshotOutbox } from './snapshot-outbox.ts';
@@ -31,6 +32,8 @@ export interface SnapshotOptions {
   /** Of the cache, for what is needed while one is made. */
   readonly folder: string;
   readonly programs: JailPrograms | null;
+  /** As the box has them, which may have no jail as there can be none on its host. */
+  readonly security: SecuritySettings;
   /** When its agent must have spoken, in ms. */
   readonly timeoutMs: number;
 }
@@ -49,7 +52,8 @@ export async function makeSnapshot(
   using blank = blankMachine(machine, outbox.image);
   await using vm = await startSaved(blank.machine, outbox, options, signal);
   try {
-    const saved = withoutZeroPages(await save(vm, outbox, signal));
+    const uri = outbox.uri(options.security.jailerEnabled);
+    const saved = withoutZeroPages(await save(vm, outbox, { uri, signal }));
     await tryOut(saved, blank.machine, options, signal);
     return saved;
   } catch {
@@ -78,11 +82,11 @@ function blankMachine(machine: Machine, image: string): Disposable & { readonly 
   };
 }
 
-/** In a jail, but without a filter of system calls, which lets nobody connect: nothing in this guest is anybody's. */
+/** In the box's kind of jail, but without a filter of system calls, which lets nobody connect: nothing in this guest is anybody's. */
 async function startSaved(
   machine: Machine,
   outbox: SnapshotOutbox,
-  { programs, timeoutMs }: SnapshotOptions,
+  { programs, security, timeoutMs }: SnapshotOptions,
   signal: AbortSignal,
 ): Promise<Vm> {
   const plan = engines[machine.engine].plan({ ...machine, snapshot: 'save' });
@@ -90,7 +94,12 @@ async function startSaved(
     { ...plan, files: [...plan.files, outbox.file] },
     {
       programs,
-      security: { ...SecurityOptions.enabled().toSettings(), seccompEnabled: false },
+      // As another user, it gets to the outbox by no path of the host.
+      security: {
+        ...ownLimits(security),
+        seccompEnabled: false,
+        chrootEnabled: security.jailerEnabled,
+      },
       boxId: NAME,
       mailbox: null,
       timeoutMs,
@@ -100,12 +109,22 @@ async function startSaved(
   );
 }
 
-async function save(vm: Vm, outbox: SnapshotOutbox, signal: AbortSignal): Promise<Buffer> {
+/** It is for other boxes, too, and must not fail for this one's limits. */
+function ownLimits(security: SecuritySettings): SecuritySettings {
+  const { resourceLimits } = SecurityOptions.enabled().toSettings();
+  return { ...security, resourceLimits };
+}
+
+async function save(
+  vm: Vm,
+  outbox: SnapshotOutbox,
+  { uri, signal }: { readonly uri: string; readonly signal: AbortSignal },
+): Promise<Buffer> {
   await wait(SETTLE_MS, undefined, { signal });
   const [socket] = vm.process.sockets;
   if (socket === undefined) throw new BoxliteError('Internal', 'The plan saves no snapshot');
   const monitor = new Monitor(socket);
-  const saving = Promise.all([outbox.saved, migrate(monitor, outbox.uri)]);
+  const saving = Promise.all([outbox.saved, migrate(monitor, uri)]);
   const limits = { timeoutMs: SAVE_TIMEOUT_MS, signal };
   const [saved] = await vmStage(vm, 'saving a snapshot', saving, limits);
   return saved;
@@ -126,18 +145,18 @@ async function migrate(monitor: Monitor, uri: string): Promise<void> {
   }
 }
 
-/** In the jail that boxes are in. @throws BoxliteError `Engine` if no guest starts from it */
+/** As a box is started. @throws BoxliteError `Engine` if no guest starts from it */
 async function tryOut(
   saved: Buffer,
   machine: Machine,
-  { programs }: SnapshotOptions,
+  { programs, security }: SnapshotOptions,
   signal: AbortSignal,
 ): Promise<void> {
   await using _ = await startJailed(
     engines[machine.engine].plan({ ...machine, snapshot: 'restore' }),
     {
       programs,
-      security: SecurityOptions.enabled().toSettings(),
+      security: ownLimits(security),
       boxId: NAME,
       mailbox: null,
       timeoutMs: RESTORE_TIMEOUT_MS,

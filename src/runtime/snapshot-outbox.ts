@@ -23,8 +23,6 @@ export class SnapshotOutbox implements Disposable {
   readonly image: string;
   /** The folder, for the plan of the VMM. */
   readonly file: PlanFile;
-  /** The socket, as QEMU is to be told. */
-  readonly uri = `unix:${INSIDE}/${SOCKET}`;
   readonly #base: string;
   readonly #server: Server;
   readonly #saved: Promise<Buffer>;
@@ -64,6 +62,11 @@ export class SnapshotOutbox implements Disposable {
       const message = `Cannot make room for a snapshot in "${folder}": ${messageOf(cause)}`;
       throw new BoxliteError('Storage', message, { cause });
     }
+  }
+
+  /** The socket, as QEMU is to be told: by where it is in a root of the VMM's own, or by where it is on the host. */
+  uri(inOwnRoot: boolean): string {
+    return `unix:${join(inOwnRoot ? INSIDE : this.file.hostPath, SOCKET)}`;
   }
 
   /** All that the VMM has put there. @throws BoxliteError `Engine` if it has no end; what a socket throws. */

@@ -15,11 +15,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, it } from 'node:test';
 import { cacheDir } from '../../src/base/env.ts';
-import type { BoxOptions, LiteBox } from '../../src/index.ts';
+import { type BoxOptions, type LiteBox, SecurityOptions } from '../../src/index.ts';
 import { folders, shell, TestRuntime } from './fixture.ts';
 import { watchForLeaks } from './leaks.ts';
 import { eventually } from './polling.ts';
-import { descendants } from './processes.ts';
+import { descendants, readProcess } from './processes.ts';
 
 const engine = 'tcg';
 const DAY_S = 24 * 3600;
@@ -40,8 +40,11 @@ function only(): string {
 
 /** Whether the box's guest has been started from a snapshot, as its VMM was told. */
 function isRestored(box: LiteBox): boolean {
-  const vmm = descendants(box.info().pid ?? 0).find(({ name }) => name.startsWith('qemu'));
-  assert.ok(vmm !== undefined);
+  const { pid } = box.info();
+  // Without a jail it is the outermost process.
+  const all = [readProcess(pid ?? 0), ...descendants(pid ?? 0)];
+  const vmm = all.find((entry) => entry?.name.startsWith('qemu'));
+  assert.ok(vmm);
   return readFileSync(`/proc/${vmm.pid}/cmdline`, 'utf8').includes('-incoming');
 }
 
@@ -114,6 +117,18 @@ describe('a snapshot', () => {
     const boxes = await Promise.all([start(owner), start(owner), start(owner)]);
     assert.equal(listed().length, 1);
     assert.deepEqual(boxes.map(isRestored), [true, true, true]);
+  });
+
+  it('is made and used without what the box that needs it goes without', async () => {
+    await using owner = new TestRuntime(engine);
+    const builder = () => SecurityOptions.builder();
+    const kinds = [builder().jailerEnabled(false), builder().chrootEnabled(false)];
+    for (const [i, kind] of kinds.entries()) {
+      const advanced = { security: kind.build() };
+      await using box = await start(owner, { memoryMib: 128 + i, advanced });
+      assert.ok(isRestored(box));
+      assert.equal((await shell(box, 'echo hello')).stdout, 'hello\n');
+    }
   });
 
   it('from which no guest starts is taken away, and the next box has another', async () => {
