@@ -18,8 +18,6 @@ import { type Vm, vmStage } from './vm.ts';
 
 /** What the guest of which one is made is called in place of a box's id. */
 const NAME = 'snapshot';
-/** What a kernel does in the background once it has booted is done by then, and no box does it anew. */
-const SETTLE_MS = 100;
 /** Each takes a tenth of a second. */
 const SAVE_TIMEOUT_MS = 30_000;
 const RESTORE_TIMEOUT_MS = 10_000;
@@ -120,7 +118,6 @@ async function save(
   outbox: SnapshotOutbox,
   { uri, signal }: { readonly uri: string; readonly signal: AbortSignal },
 ): Promise<Buffer> {
-  await wait(SETTLE_MS, undefined, { signal });
   const [socket] = vm.process.sockets;
   if (socket === undefined) throw new BoxliteError('Internal', 'The plan saves no snapshot');
   const monitor = new Monitor(socket);
