@@ -52,6 +52,7 @@ export async function makeSnapshot(
   try {
     const uri = outbox.uri(options.security.jailerEnabled);
     const saved = withoutZeroPages(await save(vm, outbox, { uri, signal }));
+    await vm[Symbol.asyncDispose]();
     await tryOut(saved, blank.machine, options, signal);
     return saved;
   } catch {

@@ -6,8 +6,8 @@ import { BoxliteError, messageOf } from '../base/errors.ts';
 import type { PlanFile } from '../spec/parts.ts';
 import { socketPath } from './owner-address.ts';
 
-/** More than the records of the largest guest's memory and what its kernel has filled of it. */
-const STREAM_BYTES_MAX = 1024 ** 3;
+/** What a kernel fills with its notes of 10 GiB of memory, and then some: we hold all of it twice. */
+const STREAM_BYTES_MAX = 256 * 1024 ** 2;
 /** Larger than any image is, and all of it a hole. */
 const IMAGE_BYTES = 2 ** 40;
 /** Its name in the jail. */
@@ -69,7 +69,7 @@ export class SnapshotOutbox implements Disposable {
     return `unix:${join(inOwnRoot ? INSIDE : this.file.hostPath, SOCKET)}`;
   }
 
-  /** All that the VMM has put there. @throws BoxliteError `Engine` if it has no end; what a socket throws. */
+  /** All that the VMM has put there. @throws BoxliteError `Engine` if it is too much; what a socket throws. */
   get saved(): Promise<Buffer> {
     return this.#saved;
   }
@@ -91,7 +91,7 @@ async function collect(socket: Socket): Promise<Buffer> {
     pieces.push(piece);
     length += piece.length;
     if (length > STREAM_BYTES_MAX) {
-      throw new BoxliteError('Engine', 'What QEMU saves of a guest has no end');
+      throw new BoxliteError('Engine', 'What QEMU saves of a guest is too much');
     }
   }
   return Buffer.concat(pieces);
