@@ -16,9 +16,14 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('what a host lacks', () => {
   it('is told with the package that has it', async () => {
-    const [jail, disk] = [findJailPrograms(folder, 'linux'), requireDiskPrograms(folder)];
-    await assert.rejects(jail, { kind: 'Config', message: /apt-get install bubblewrap/ });
-    await assert.rejects(disk, { kind: 'Config', message: /apt-get install e2fsprogs/ });
+    await assert.rejects(findJailPrograms(folder, 'linux'), {
+      kind: 'Config',
+      message: /apt-get install bubblewrap/,
+    });
+    await assert.rejects(requireDiskPrograms(folder), {
+      kind: 'Config',
+      message: /apt-get install e2fsprogs/,
+    });
     await assert.rejects(findQemu('x64', folder, runCommand), { message: /install QEMU/ });
   });
 
