@@ -69,6 +69,7 @@ export const syscallNumbers = {
   openat: { x64: 257, arm64: 56 },
   personality: { x64: 135, arm64: 92 },
   pipe2: { x64: 293, arm64: 59 },
+  pause: { x64: 34, arm64: null },
   poll: { x64: 7, arm64: null },
   ppoll: { x64: 271, arm64: 73 },
   prctl: { x64: 157, arm64: 167 },

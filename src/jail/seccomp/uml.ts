@@ -112,6 +112,7 @@ const commonCalls: AllowList = [
     why: 'being idle',
     when: 'in versions that sleep without a descriptor, and after SIGSTOP',
   },
+  { calls: ['pause'], why: 'its other processors are stopped', when: 'it is slow to power off' },
   {
     calls: ['clock_gettime', 'gettimeofday', 'sched_yield'],
     why: 'the time, where it cannot be read without a call',
