@@ -12,7 +12,8 @@ const UNUSED_MS = 30 * DAY_MS;
 const swept: readonly (readonly [folder: string, names: RegExp, olderThanMs: number])[] = [
   ['.', UUID, DAY_MS],
   ['initramfs', UUID, DAY_MS],
-  ['snapshots', /^new-|\.[-0-9a-f]+$/, DAY_MS],
+  ['snapshots', UUID, DAY_MS],
+  ['snapshots', /^new-/, DAY_MS],
   // One takes half a second to make, and a machine that has rebooted uses those from before no more.
   ['snapshots', /^[0-9a-f]+$/, WEEK_MS],
   ['disks', /^new-/, DAY_MS],

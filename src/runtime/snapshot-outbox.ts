@@ -23,20 +23,19 @@ export class SnapshotOutbox implements Disposable {
   readonly image: string;
   /** The folder, for the plan of the VMM. */
   readonly file: PlanFile;
-  readonly #base: string;
-  readonly #server: Server;
-  readonly #saved: Promise<Buffer>;
+  /** All that the VMM puts there. Rejects with BoxliteError `Engine` if it is too much; with what a socket throws. */
+  readonly saved: Promise<Buffer>;
+  readonly #opened: DisposableStack;
 
-  private constructor(base: string, server: Server) {
-    this.#base = base;
-    this.#server = server;
+  private constructor(base: string, server: Server, opened: DisposableStack) {
+    this.#opened = opened;
     this.image = join(base, 'image');
     this.file = { hostPath: folderIn(base), inside: INSIDE, ours: true };
-    this.#saved = new Promise((resolve, reject) => {
+    this.saved = new Promise((resolve, reject) => {
       server.once('connection', (socket) => collect(socket).then(resolve, reject));
     });
     // It may be of no interest any more.
-    this.#saved.catch(() => undefined);
+    this.saved.catch(() => undefined);
   }
 
   /** In a folder of the cache. @throws BoxliteError `Storage` if it cannot be made there. */
@@ -56,8 +55,7 @@ export class SnapshotOutbox implements Disposable {
       // Whoever the VMM runs as; nobody else gets as far.
       chmodSync(folderIn(base), 0o755);
       chmodSync(socket.path, 0o666);
-      opened.move();
-      return new SnapshotOutbox(base, server);
+      return new SnapshotOutbox(base, server, opened.move());
     } catch (cause) {
       const message = `Cannot make room for a snapshot in "${folder}": ${messageOf(cause)}`;
       throw new BoxliteError('Storage', message, { cause });
@@ -69,14 +67,8 @@ export class SnapshotOutbox implements Disposable {
     return `unix:${join(inOwnRoot ? INSIDE : this.file.hostPath, SOCKET)}`;
   }
 
-  /** All that the VMM has put there. @throws BoxliteError `Engine` if it is too much; what a socket throws. */
-  get saved(): Promise<Buffer> {
-    return this.#saved;
-  }
-
   [Symbol.dispose](): void {
-    this.#server.close();
-    rmSync(this.#base, { recursive: true, force: true });
+    this.#opened.dispose();
   }
 }
 

@@ -45,7 +45,16 @@ function isRestored(box: LiteBox): boolean {
   const all = [readProcess(pid ?? 0), ...descendants(pid ?? 0)];
   const vmm = all.find((entry) => entry?.name.startsWith('qemu'));
   assert.ok(vmm);
-  return readFileSync(`/proc/${vmm.pid}/cmdline`, 'utf8').includes('-incoming');
+  return commandLine(vmm.pid).includes('-incoming');
+}
+
+/** Its words; empty if it has gone. */
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 describe('a snapshot', () => {
@@ -199,7 +208,10 @@ describe('a snapshot', () => {
     const vmm = await eventually(
       'a VMM that is being saved',
       () =>
-        descendants().find(({ pid, name }) => name.startsWith('qemu') && readMonitor(pid)) ?? null,
+        descendants().find(
+          ({ pid, name }) =>
+            name.startsWith('qemu') && commandLine(pid).includes('chardev=monitor'),
+        ) ?? null,
     );
     process.kill(vmm.pid, 'SIGKILL');
     const outcome = await starting.then(
@@ -215,11 +227,3 @@ describe('a snapshot', () => {
 
   watchForLeaks(folders);
 });
-
-function readMonitor(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('chardev=monitor');
-  } catch {
-    return false;
-  }
-}
